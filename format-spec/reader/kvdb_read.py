@@ -1,0 +1,1398 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""An independent reader and checker for .kvdb files, version 1.
+
+It is written from format.md alone and shares no code with any other implementation. It needs nothing but the standard
+library and never writes to the file.
+
+    kvdb_read.py list FILE      the entries, one JSON object a line, sorted by the bytes of the key
+    kvdb_read.py check FILE     the checks C1 to C22 of section 12
+    kvdb_read.py header FILE    the fields of the header and of the tables, with their offsets
+    kvdb_read.py dump FILE      the extents and their records in the order of the file
+
+Exit status: 0 good, 1 damage, 2 wrong usage, 3 not readable or no database.
+
+The file may hold any bytes. Every length is checked before it is used and every chain is bounded; time is linear in
+the size of the file (times a logarithm), memory in the number of its extents and records and the bytes of its keys.
+Values are never held as a whole unless they are short. Section numbers in comments are those of format.md.
+"""
+
+import argparse
+import base64
+import codecs
+import errno
+import json
+import os
+import stat
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections import namedtuple
+from operator import mul
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Constants of section 1
+
+MAGIC = 0x0A1A0D0A6264766B
+HEADER_SIZE = 4096
+UNIT = 1024
+MAX_FILE_SIZE = 1 << 42
+SLOT_SIZE = 4096
+SHARD_TABLE = 12288
+SHARD_SIZE = 384
+ATTACHMENT_SIZE = 64
+SEGMENT_SIZE = 4160
+MAX_LOG_EXTENT = 262144
+EXTENT_HEADER = 64
+RECORD_HEADER = 16
+MAX_DEPTH = 22
+KNOWN_INCOMPATIBLE = 0
+
+LOG, INDEX, LARGE = 1, 2, 3
+EXTENT_KINDS = {LOG: "log", INDEX: "index", LARGE: "large"}
+VALUE, TOMBSTONE, END_MARK = 1, 2, 3
+RECORD_KINDS = {VALUE: "value", TOMBSTONE: "tombstone", END_MARK: "end mark"}
+
+CHUNK = 1 << 20  # bytes read at once where much is to be read; a multiple of UNIT
+SMALL_WORK = 4 << 20  # with fewer bytes of records than this, further processes do not pay
+LISTED_FAULTS = 1000  # faults of one check that are listed, for each shard; the others are counted
+
+
+class NotADatabase(Exception):
+    """The file is to be refused: (offset, check, what)."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The hash, section 13
+
+M64 = (1 << 64) - 1
+M32 = (1 << 32) - 1
+P32_1, P32_2, P32_3 = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
+P64_1, P64_2, P64_3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+P64_4, P64_5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
+PM_1, PM_2 = 0x165667919E3779F9, 0x9FB21C651E98DF25
+
+SECRET = bytes.fromhex(
+    "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221"
+    "b8084674f743248ee03590e6813a264c3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8"
+    "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364eac5ac8334d3ebc3c581a0fffa1363eb"
+    "170ddd51b7f0da49d316552629d4689e2b16be587d47a1fc8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e"
+)
+
+
+def _k64(i):
+    return int.from_bytes(SECRET[i : i + 8], "little")
+
+
+def _key_pair(i):
+    return (_k64(i), _k64(i + 8))
+
+
+WORDS = [struct.Struct("<%dQ" % n) for n in range(129)]
+HALVES = [struct.Struct("<%dI" % n) for n in range(257)]
+U32 = struct.Struct("<I")
+U64 = WORDS[1]
+BUCKETS = struct.Struct("<512Q")
+
+K_0 = _k64(56) ^ _k64(64)
+K_1_3 = (_k64(0) & M32) ^ (_k64(0) >> 32)
+K_4_8 = _k64(8) ^ _k64(16)
+K_9_16_A = _k64(24) ^ _k64(32)
+K_9_16_B = _k64(40) ^ _k64(48)
+# For 17 to 128 bytes, by the number of pairs of words on each side: the keys of the first half, going forward, then
+# those of the second half, whose pairs are met in the reverse order.
+K_17_128 = [
+    tuple([_key_pair(32 * i) for i in range(n)] + [_key_pair(32 * i + 16) for i in reversed(range(n))])
+    for n in range(5)
+]
+K_129_FIRST = tuple(_key_pair(16 * i) for i in range(8))
+K_129_THEN = tuple(_key_pair(16 * i + 3) for i in range(7))
+K_129_LAST = (_key_pair(119),)
+
+
+def _mix(h):
+    h &= M64
+    h = (h ^ (h >> 33)) * P64_2 & M64
+    h = (h ^ (h >> 29)) * P64_3 & M64
+    return h ^ (h >> 32)
+
+
+def _avalanche(h):
+    h &= M64
+    h = (h ^ (h >> 37)) * PM_1 & M64
+    return h ^ (h >> 32)
+
+
+def _fold_pairs(words, keys, s):
+    """The sum of mix16 over pairs of words; only its lower 64 bits count."""
+    total = 0
+    for a, b, (ka, kb) in zip(words[::2], words[1::2], keys):
+        p = (a ^ (ka + s & M64)) * (b ^ (kb - s & M64))
+        total += p ^ (p >> 64)
+    return total
+
+
+def _hash_0_to_8(data, n, s):
+    if n >= 4:
+        t = s ^ (int.from_bytes(U32.pack(s & M32), "big") << 32)
+        h = U32.unpack_from(data, n - 4)[0] + (U32.unpack_from(data, 0)[0] << 32)
+        h ^= (K_4_8 - t) & M64
+        h ^= (h << 49 | h >> 15) & M64 ^ (h << 24 | h >> 40) & M64
+        h = h * PM_2 & M64
+        h = (h ^ ((h >> 35) + n)) * PM_2 & M64
+        return h ^ (h >> 28)
+    if n:
+        c = data[0] << 16 | data[n >> 1] << 24 | data[n - 1] | n << 8
+        return _mix(c ^ (K_1_3 + s & M64))
+    return _mix(s ^ K_0)
+
+
+def _hash_9_to_16(data, n, s):
+    a = U64.unpack_from(data, 0)[0] ^ (K_9_16_A + s & M64)
+    b = U64.unpack_from(data, n - 8)[0] ^ (K_9_16_B - s & M64)
+    p = a * b
+    h = n + int.from_bytes(a.to_bytes(8, "little"), "big") + b + (p & M64 ^ p >> 64) & M64
+    h = (h ^ (h >> 37)) * PM_1 & M64
+    return h ^ (h >> 32)
+
+
+def _hash_17_to_128(data, n, s):
+    pairs = (n + 31) >> 5
+    take = WORDS[2 * pairs].unpack_from
+    words = take(data, 0) + take(data, n - 16 * pairs)
+    h = n * P64_1 + _fold_pairs(words, K_17_128[pairs], s) & M64
+    h = (h ^ (h >> 37)) * PM_1 & M64
+    return h ^ (h >> 32)
+
+
+def _hash_129_to_240(data, n, s):
+    h = _avalanche(n * P64_1 + _fold_pairs(WORDS[16].unpack_from(data, 0), K_129_FIRST, s))
+    h += _fold_pairs(WORDS[2 * ((n >> 4) - 8)].unpack_from(data, 128), K_129_THEN, s)
+    h += _fold_pairs(WORDS[2].unpack_from(data, n - 16), K_129_LAST, s)
+    return _avalanche(h)
+
+
+def _derived_secret(s):
+    words = list(WORDS[24].unpack(SECRET))
+    words[0::2] = [k + s & M64 for k in words[0::2]]
+    words[1::2] = [k - s & M64 for k in words[1::2]]
+    return WORDS[24].pack(*words)
+
+
+def _stripes(acc, data, key):
+    """Takes up to 16 stripes of 64 bytes into acc, without reducing the sums; key is as long as data."""
+    size = len(data)
+    x = int.from_bytes(data, "little") ^ int.from_bytes(key, "little")
+    halves = HALVES[size >> 2].unpack(x.to_bytes(size, "little"))
+    products = tuple(map(mul, halves[::2], halves[1::2]))
+    words = WORDS[size >> 3].unpack(data)
+    for i in range(8):
+        acc[i] += sum(products[i::8]) + sum(words[i ^ 1 :: 8])
+
+
+def hash_long(read, n, s):
+    """The hash of n >= 241 bytes, of which read(at, count) gives a part."""
+    secret = _derived_secret(s)
+    block_key = b"".join(secret[8 * i : 8 * i + 64] for i in range(16))
+    scramble = WORDS[8].unpack_from(secret, 128)
+    acc = [P32_3, P64_1, P64_2, P64_3, P64_4, P32_2, P64_5, P32_1]
+    at = 0
+    whole = (n - 1) // 1024 * 1024
+    while at < whole:
+        chunk = read(at, min(CHUNK, whole - at))
+        for start in range(0, len(chunk), 1024):
+            _stripes(acc, chunk[start : start + 1024], block_key)
+            for i in range(8):
+                a = acc[i] & M64
+                acc[i] = (a ^ (a >> 47) ^ scramble[i]) * P32_1 & M64
+        at += len(chunk)
+    rest = (n - 1 - whole) // 64 * 64
+    if rest:
+        _stripes(acc, read(whole, rest), block_key[:rest])
+    _stripes(acc, read(n - 64, 64), secret[121:185])
+    merge = WORDS[8].unpack_from(secret, 11)
+    h = n * P64_1
+    for i in range(0, 8, 2):
+        p = ((acc[i] & M64) ^ merge[i]) * ((acc[i + 1] & M64) ^ merge[i + 1])
+        h += p ^ (p >> 64)
+    return _avalanche(h)
+
+
+def hash64(data, s):
+    """hash(bytes, seed) of section 13; s is below 2^64."""
+    n = len(data)
+    if n <= 128:
+        if n > 16:
+            return _hash_17_to_128(data, n, s)
+        if n > 8:
+            return _hash_9_to_16(data, n, s)
+        return _hash_0_to_8(data, n, s)
+    if n <= 240:
+        return _hash_129_to_240(data, n, s)
+    return hash_long(lambda at, count: data[at : at + count], n, s)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The file
+
+
+class File:
+    """A regular file, opened for reading."""
+
+    def __init__(self, path):
+        self.path = path
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        self.fd = os.open(path, flags)
+        status = os.fstat(self.fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self.fd)
+            raise OSError("not a regular file")
+        self.size = status.st_size
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def __reduce__(self):
+        return (File, (self.path,))
+
+    def read(self, offset, count):
+        """Exactly count bytes; zeros stand for what is behind the end."""
+        data = os.pread(self.fd, count, offset)
+        while len(data) < count:
+            more = os.pread(self.fd, count - len(data), offset + len(data))
+            if not more:
+                return data.ljust(count, b"\0")
+            data += more
+        return data
+
+    def u64(self, offset):
+        return U64.unpack(self.read(offset, 8))[0]
+
+    def next_data(self, offset, end):
+        """The first offset from offset on that is not in a hole, at most end; offset where that is not known."""
+        if not hasattr(os, "SEEK_DATA") or offset >= self.size:
+            return offset
+        try:
+            return min(os.lseek(self.fd, offset, os.SEEK_DATA), end)
+        except OSError as error:
+            return end if error.errno == errno.ENXIO else offset
+
+    def last_nonzero(self, start, end):
+        """The offset behind the last byte of start..end that is not zero; start if there is none."""
+        last = start
+        at = self.next_data(start, end)
+        while at < end:
+            count = min(CHUNK, end - at)
+            used = len(self.read(at, count).rstrip(b"\0"))
+            if used:
+                last = at + used
+            at = self.next_data(at + count, end)
+        return last
+
+
+def is_zero(data):
+    return not data.strip(b"\0")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Header and tables, sections 3 and 4
+
+# (offset in the structure, format, name); a repeated format gives a list, "s" hexadecimal digits.
+IDENTITY_AT = 16
+IDENTITY = (
+    (0, "Q", "magic"), (8, "I", "version"), (12, "I", "header_size"), (16, "Q", "features_compatible"),
+    (24, "Q", "features_read_only"), (32, "Q", "features_incompatible"), (40, "16s", "uuid"), (56, "Q", "seed"),
+    (64, "I", "hash_id"), (68, "I", "shard_count"), (72, "I", "unit_size"), (76, "I", "attachment_count"),
+    (80, "2Q", "checkpoint_offset"), (96, "Q", "shard_table_offset"), (104, "Q", "attachment_table_offset"),
+    (112, "Q", "first_extent_offset"), (120, "Q", "created_unix_ms"), (128, "I", "checkpoint_slot_size"),
+    (132, "I", "shard_block_size"), (136, "I", "attachment_slot_size"), (140, "I", "segment_size"),
+    (232, "Q", "checksum"),
+)  # fmt: skip
+STATE_AT = 256
+STATE = (
+    (0, "Q", "file_size"), (8, "I", "clean"), (12, "I", "volatile_layout"), (16, "Q", "incarnation"),
+    (24, "Q", "epoch"), (32, "Q", "poison"), (40, "Q", "clean_checksum"), (48, "Q", "rebuilds"),
+    (56, "Q", "clock_ms"), (64, "16s", "file.boot_id"), (80, "Q", "file.device"), (88, "Q", "file.inode"),
+    (96, "Q", "file.birth_ns"), (104, "Q", "file.mount_id"), (112, "Q", "file.checksum"),
+    (120, "Q", "checkpoint_number"), (128, "Q", "last_recovery.at_unix_ms"),
+    (136, "Q", "last_recovery.duration_us"), (144, "Q", "last_recovery.records_kept"),
+    (152, "Q", "last_recovery.entries"), (160, "Q", "last_recovery.bytes_dropped"),
+)  # fmt: skip
+LOCKS_AT = 448
+LOCKS = (
+    (0, "Q", "checkpoint"), (8, "Q", "allocator"), (16, "Q", "growth"), (24, "Q", "flush_announcement"),
+    (32, "Q", "checkpoints_started"), (40, "Q", "checkpoints_finished"),
+)  # fmt: skip
+ALLOCATOR_AT = 512
+ALLOCATOR = (
+    (0, "2Q", "frontiers[0]"), (16, "2Q", "frontiers[1]"), (32, "Q", "free_bytes"), (40, "Q", "next_order"),
+    (48, "Q", "limbo_head"), (56, "Q", "limbo_tail"), (64, "32Q", "free_lists[0]"), (320, "32Q", "free_lists[1]"),
+    (576, "Q", "log_bytes"), (584, "Q", "index_bytes"), (640, "Q", "intent.armed"),
+)  # fmt: skip
+CHECKPOINT = (
+    (0, "Q", "checksum"), (8, "Q", "number"), (16, "Q", "incarnation"), (24, "Q", "finished_unix_ms"),
+    (64, "256Q", "marks"),
+)  # fmt: skip
+SHARD_NAMES = (
+    "shape", "directory", "commit", None, None, None, None, None, "lock", "next_sequence", "log_extent", "log_tail",
+    "log_end", "base_sequence", "nonce", "accepted_log", "entries", "live_bytes", "dead_bytes", "index_tail",
+    "index_end", "free_segment", "segments", "accepted_index", "incoming_log", "incoming_index", "log_bytes",
+    "index_bytes", "boundary", None, None, None, "intent.armed",
+)  # fmt: skip
+SHARD = tuple((8 * i, "Q", name) for i, name in enumerate(SHARD_NAMES) if name)
+SHARD_OFFSETS = {name: offset for offset, _, name in SHARD}
+
+
+def parse(table, data):
+    """The fields of a structure as a dictionary."""
+    fields = {}
+    for offset, form, name in table:
+        values = struct.unpack_from("<" + form, data, offset)
+        if form.endswith("s"):
+            fields[name] = values[0].hex()
+        else:
+            fields[name] = values[0] if len(form) == 1 else list(values)
+    return fields
+
+
+class Faults:
+    """What a checker found, listed up to a limit for each check."""
+
+    def __init__(self):
+        self.listed = []
+        self.counts = {}
+
+    def add(self, offset, check, what):
+        count = self.counts.get(check, 0)
+        self.counts[check] = count + 1
+        if count < LISTED_FAULTS:
+            self.listed.append((offset, check, what))
+
+    def merge(self, other):
+        for check, count in other.counts.items():
+            self.counts[check] = self.counts.get(check, 0) + count
+        self.listed += other.listed
+
+    def total(self):
+        return sum(self.counts.values())
+
+    def ordered(self):
+        return sorted(self.listed, key=lambda fault: (int(fault[1][1:]), fault[0]))
+
+
+def refuse(offset, check, what):
+    raise NotADatabase(offset, check, what)
+
+
+def check_geometry(identity, size):
+    """C7."""
+
+    def demand(name, right, offset):
+        if not right:
+            refuse(IDENTITY_AT + offset, "C7", "%s is %s" % (name, identity[name]))
+
+    shards = identity["shard_count"]
+    attachments = identity["attachment_count"]
+    attachment_table = SHARD_TABLE + SHARD_SIZE * shards
+    first = (attachment_table + ATTACHMENT_SIZE * attachments + UNIT - 1) // UNIT * UNIT
+    rules = {
+        "header_size": identity["header_size"] == HEADER_SIZE,
+        "hash_id": identity["hash_id"] == 1,
+        "shard_count": 1 <= shards <= 256 and shards & (shards - 1) == 0,
+        "unit_size": identity["unit_size"] == UNIT,
+        "attachment_count": 8 <= attachments <= 65000,
+        "checkpoint_offset": identity["checkpoint_offset"] == [4096, 8192],
+        "shard_table_offset": identity["shard_table_offset"] == SHARD_TABLE,
+        "attachment_table_offset": identity["attachment_table_offset"] == attachment_table,
+        "first_extent_offset": identity["first_extent_offset"] == first and first <= size,
+        "checkpoint_slot_size": identity["checkpoint_slot_size"] == SLOT_SIZE,
+        "shard_block_size": identity["shard_block_size"] == SHARD_SIZE,
+        "attachment_slot_size": identity["attachment_slot_size"] == ATTACHMENT_SIZE,
+        "segment_size": identity["segment_size"] == SEGMENT_SIZE,
+    }
+    for offset, _, name in IDENTITY:
+        if name in rules:
+            demand(name, rules[name], offset)
+
+
+def read_identity(file):
+    """C1 to C7: the fields of the identity block, or NotADatabase."""
+    if file.size < HEADER_SIZE:
+        refuse(0, "C1", "the file has %d bytes, fewer than %d" % (file.size, HEADER_SIZE))
+    head = file.read(0, HEADER_SIZE)
+    word = U32.unpack_from(head, 0)[0]
+    if word != 2:
+        refuse(0, "C2", "the first word is %d and not 2" % word)
+    identity = parse(IDENTITY, head[IDENTITY_AT:])
+    if identity["magic"] != MAGIC:
+        refuse(16, "C3", "the magic number is not that of a kvdb file")
+    if hash64(head[16:248], 16) != identity["checksum"]:
+        refuse(248, "C4", "wrong checksum of the identity block")
+    if identity["version"] != 1:
+        refuse(24, "C5", "unknown version %d" % identity["version"])
+    if identity["features_incompatible"] & ~KNOWN_INCOMPATIBLE:
+        refuse(48, "C6", "unknown incompatible features 0x%x" % identity["features_incompatible"])
+    check_geometry(identity, file.size)
+    return identity
+
+
+def clean_checksum(head, shard_table):
+    """Section 3.2."""
+    block = bytearray(head[16:4080])
+    block[264 - 16 : 268 - 16] = bytes(4)
+    block[296 - 16 : 304 - 16] = bytes(8)
+    return hash64(shard_table, hash64(bytes(block), 0))
+
+
+class Header:
+    """Header and tables of a file that is not refused, with the verdict on C8 to C11."""
+
+    def __init__(self, file):
+        self.identity = read_identity(file)
+        head = file.read(0, HEADER_SIZE)
+        self.shard_count = self.identity["shard_count"]
+        self.seed = self.identity["seed"]
+        self.first_extent = self.identity["first_extent_offset"]
+        self.state = parse(STATE, head[STATE_AT:])
+        self.locks = parse(LOCKS, head[LOCKS_AT:])
+        self.allocator = parse(ALLOCATOR, head[ALLOCATOR_AT:])
+        table = file.read(SHARD_TABLE, SHARD_SIZE * self.shard_count)
+        self.shards = [parse(SHARD, table[SHARD_SIZE * i :]) for i in range(self.shard_count)]
+        self.faults = Faults()
+        self.clean = self._judge_clean(file, head, table)
+        size = self.state["file_size"] if self.clean else min(file.size, MAX_FILE_SIZE)
+        self.end = size // UNIT * UNIT
+        self.checkpoints = [file.read(offset, SLOT_SIZE) for offset in self.identity["checkpoint_offset"]]
+        self._judge_checkpoints()
+
+    def _judge_clean(self, file, head, table):
+        """C8, C9, C10: whether the file is clean."""
+        state = self.state
+        if state["clean"] > 1:
+            self.faults.add(264, "C8", "`clean` is %d" % state["clean"])
+        if state["clean"] != 1:
+            return False
+        if clean_checksum(head, table) != state["clean_checksum"]:
+            self.faults.add(296, "C9", "wrong clean checksum")
+            return False
+        size = state["file_size"]
+        if not self.first_extent <= size <= min(file.size, MAX_FILE_SIZE):
+            self.faults.add(256, "C10", "the published size %d does not fit the file of %d bytes" % (size, file.size))
+            return False
+        return state["volatile_layout"] == 1
+
+    def checkpoint_status(self, i):
+        slot = self.checkpoints[i]
+        if U64.unpack_from(slot, 8)[0] == 0:
+            return "unused"
+        return "valid" if hash64(slot[8:2112], 0) == U64.unpack_from(slot, 0)[0] else "invalid"
+
+    def _judge_checkpoints(self):
+        """C11."""
+        invalid = [i for i in (0, 1) if self.checkpoint_status(i) == "invalid"]
+        if self.clean or len(invalid) == 2:
+            for i in invalid:
+                self.faults.add(self.identity["checkpoint_offset"][i], "C11", "checkpoint slot %d is invalid" % i)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Extents, section 5
+
+Extent = namedtuple("Extent", "offset kind shard size order nonce base_sequence")
+EXTENT_STRUCT = struct.Struct("<QHHIQQQ")
+
+
+def parse_extent(data, at, offset, header):
+    """The extent at offset, whose header is at data[at:], or None (5.1)."""
+    checksum, kind, shard, units, order, nonce, base = EXTENT_STRUCT.unpack_from(data, at)
+    if not 1 <= kind <= 3 or shard >= header.shard_count or units == 0:
+        return None
+    size = UNIT * units
+    if offset + size > header.end or (kind == LOG and size > MAX_LOG_EXTENT):
+        return None
+    if hash64(data[at + 8 : at + 40], header.seed + offset & M64) != checksum:
+        return None
+    return Extent(offset, kind, shard, size, order, nonce, base)
+
+
+def walk_extents(file, header):
+    """The extents of the file in its order (5.2)."""
+    end = header.end
+    offset = header.first_extent
+    while offset + UNIT <= end:
+        data_at = file.next_data(offset, end) // UNIT * UNIT
+        offset = max(offset, data_at)
+        start = offset
+        data = file.read(start, min(CHUNK, end - start))
+        while offset - start < len(data):
+            extent = parse_extent(data, offset - start, offset, header)
+            if extent:
+                yield extent
+                offset += extent.size
+            else:
+                offset += UNIT
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Records, section 6
+
+Record = namedtuple("Record", "offset size kind sequence key value_offset value_length")
+RECORD_STRUCT = struct.Struct("<IHHII")
+# Key start by bits 2 to 6 of meta; bit 5 stands for two fields.
+KEY_START = [16 + 8 * (bin(flags).count("1") + (flags >> 3 & 1)) for flags in range(32)]
+WIDE = 0x40
+
+# How the walk over an extent ended.
+AT_MARK, AT_END, AT_STOP = "end mark", "end of the extent", "no valid record"
+
+
+def record_size(key_length, meta, value_length, sequence, distance):
+    """The size of a record by its header, 0 if the header is not that of a valid record (6.1, rules 2 to 4)."""
+    kind = meta & 3
+    if kind == 0 or meta & 0x80 or meta >> 8 != distance:
+        return 0
+    if kind != VALUE:
+        if value_length:
+            return 0
+        if kind == END_MARK and (meta & 0x7C or key_length or sequence):
+            return 0
+    if meta & WIDE and sequence:
+        return 0
+    return KEY_START[meta >> 2 & 31] + key_length + value_length + 3 & ~3
+
+
+def walk_log(data, extent):
+    """The records of a log extent: (records, offset where the walk ended, how)."""
+    records = []
+    unpack = RECORD_STRUCT.unpack_from
+    base, nonce = extent.base_sequence, extent.nonce
+    origin, end = extent.offset, extent.size
+    q = EXTENT_HEADER
+    while q + RECORD_HEADER <= end:
+        checksum, key_length, meta, value_length, sequence = unpack(data, q)
+        size = record_size(key_length, meta, value_length, sequence, q >> 10)
+        if size == 0 or q + size > end:
+            return records, origin + q, AT_STOP
+        if hash64(data[q + 4 : q + size], nonce + origin + q & M64) & M32 != checksum:
+            return records, origin + q, AT_STOP
+        kind = meta & 3
+        if kind == END_MARK:
+            return records, origin + q, AT_MARK
+        if meta & WIDE:
+            sequence = U64.unpack_from(data, q + 16)[0]
+        else:
+            sequence = base + sequence & M64
+        key_at = q + KEY_START[meta >> 2 & 31]
+        value_at = key_at + key_length
+        records.append(
+            Record(origin + q, size, kind, sequence, data[key_at:value_at], origin + value_at, value_length)
+        )
+        q += size
+    return records, origin + q, AT_END
+
+
+def walk_large(file, extent):
+    """The same for a large extent."""
+    q = extent.offset + EXTENT_HEADER
+    head = file.read(q, 64)
+    checksum, key_length, meta, value_length, sequence = RECORD_STRUCT.unpack_from(head, 0)
+    size = record_size(key_length, meta, value_length, sequence, 0)
+    if size == 0 or EXTENT_HEADER + size > extent.size:
+        return [], q, AT_STOP
+    key_start = KEY_START[meta >> 2 & 31]
+    content = hash_range(file, q + key_start, key_length + value_length, extent.nonce)
+    if hash64(head[4:key_start] + U64.pack(content), extent.nonce + q & M64) & M32 != checksum:
+        return [], q, AT_STOP
+    kind = meta & 3
+    if kind == END_MARK:
+        return [], q, AT_MARK
+    if meta & WIDE:
+        sequence = U64.unpack_from(head, 16)[0]
+    else:
+        sequence = extent.base_sequence + sequence & M64
+    key = file.read(q + key_start, key_length)
+    return [Record(q, size, kind, sequence, key, q + key_start + key_length, value_length)], q + size, AT_END
+
+
+def hash_range(file, offset, count, seed):
+    """The hash of bytes of the file."""
+    if count <= 240:
+        return hash64(file.read(offset, count), seed)
+    return hash_long(lambda at, part: file.read(offset + at, part), count, seed)
+
+
+def walk_extent(file, extent):
+    """(records, offset of the end, how, dropped bytes) of an extent of kind log or large (6.3)."""
+    if extent.kind == LARGE:
+        records, q, how = walk_large(file, extent)
+        dropped = file.last_nonzero(q, extent.offset + extent.size) - q if how == AT_STOP else 0
+    else:
+        data = file.read(extent.offset, extent.size)
+        records, q, how = walk_log(data, extent)
+        dropped = len(data[q - extent.offset :].rstrip(b"\0")) if how == AT_STOP else 0
+    return records, q, how, dropped
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Content, section 7
+
+
+class Content:
+    """The records of one shard, reduced to the winner of each key.
+
+    A key has a number; the arrays hold what is known of its winner so far. What only few keys have is in dictionaries.
+    """
+
+    def __init__(self):
+        self.ids = {}  # key -> number
+        self.hashes = array("Q")
+        self.sequences = array("Q")
+        self.kinds = bytearray()
+        self.offsets = array("Q")  # of the winning record
+        self.sizes = array("Q")
+        self.copies = {}  # number -> [(offset, size)], other records as good as the winner
+        self.earlier = {}  # number -> {sequence: offset of the first value record}, for keys with several records
+        self.total_bytes = 0
+
+    def add(self, record, key_hash):
+        """Takes a record. Returns the offset of a value record with the same key and sequence number, or None."""
+        self.total_bytes += record.size
+        number = self.ids.setdefault(record.key, len(self.hashes))
+        if number == len(self.hashes):
+            self.hashes.append(key_hash)
+            self.sequences.append(record.sequence)
+            self.kinds.append(record.kind)
+            self.offsets.append(record.offset)
+            self.sizes.append(record.size)
+            return None
+        twin = self._remember(number, record)
+        self._contest(number, record)
+        return twin
+
+    def _remember(self, number, record):
+        earlier = self.earlier.get(number)
+        if earlier is None:
+            earlier = self.earlier[number] = {}
+            if self.kinds[number] == VALUE:
+                earlier[self.sequences[number]] = self.offsets[number]
+        if record.kind != VALUE:
+            return None
+        first = earlier.setdefault(record.sequence, record.offset)
+        return None if first == record.offset else first
+
+    def _contest(self, number, record):
+        ours = (self.sequences[number], self.kinds[number] == VALUE)
+        theirs = (record.sequence, record.kind == VALUE)
+        if theirs > ours:
+            self.sequences[number] = record.sequence
+            self.kinds[number] = record.kind
+            self.offsets[number] = record.offset
+            self.sizes[number] = record.size
+            self.copies.pop(number, None)
+        elif theirs == ours and record.kind == VALUE:
+            self.copies.setdefault(number, []).append((record.offset, record.size))
+
+    def entries(self):
+        return self.kinds.count(VALUE)
+
+    def candidates(self, number):
+        """(offset, size) of the records any of which may count as the winner of this key."""
+        return [(self.offsets[number], self.sizes[number])] + self.copies.get(number, [])
+
+
+def value_place(file, offset):
+    """(offset, length) of the value of a record known to be valid."""
+    _, key_length, meta, value_length, _ = RECORD_STRUCT.unpack(file.read(offset, RECORD_HEADER))
+    return offset + KEY_START[meta >> 2 & 31] + key_length, value_length
+
+
+def equal_values(file, record, other_offset):
+    at, length = value_place(file, other_offset)
+    if length != record.value_length:
+        return False
+    for start in range(0, length, CHUNK):
+        count = min(CHUNK, length - start)
+        if file.read(at + start, count) != file.read(record.value_offset + start, count):
+            return False
+    return True
+
+
+def describe(key):
+    """A key for people, shortened."""
+    text = repr(key[:40])[1:]
+    return text + "..." if len(key) > 40 else text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One shard: content, C12 to C21 and the index of section 8
+
+
+class ShardCheck:
+    """All that is judged of one shard. `extents` are those of this shard."""
+
+    def __init__(self, file, header, shard, extents):
+        self.file = file
+        self.header = header
+        self.shard = shard
+        self.extents = extents
+        self.block = header.shards[shard]
+        self.content = Content()
+        self.faults = Faults()
+        self.records = 0
+        self.dropped = 0
+
+    def field_at(self, name):
+        return SHARD_TABLE + SHARD_SIZE * self.shard + SHARD_OFFSETS[name]
+
+    def fault(self, offset, check, what):
+        self.faults.add(offset, check, "shard %d: %s" % (self.shard, what))
+
+    def field_fault(self, name, check, what):
+        self.fault(self.field_at(name), check, "`%s` is %d, %s" % (name, self.block[name], what))
+
+    def run(self):
+        for extent in self.extents:
+            if extent.kind != INDEX:
+                self._walk(extent)
+        if self.header.clean:
+            self._check_intent()
+            self._check_log_extent()
+            self._check_index()
+
+    def _walk(self, extent):
+        records, q, how, dropped = walk_extent(self.file, extent)
+        self.records += len(records)
+        self.dropped += dropped
+        if self.header.clean and extent.kind == LOG and how == AT_STOP:
+            self._check_log_end(extent, q)
+        seed, shard, take = self.header.seed, self.shard, self.content.add
+        shift = 64 - (self.header.shard_count.bit_length() - 1)  # section 7
+        limit = self.block["next_sequence"] if self.header.clean else 1 << 64
+        for record in records:
+            key_hash = hash64(record.key, seed)
+            if key_hash >> shift != shard:
+                text = "the key %s belongs to shard %d" % (describe(record.key), key_hash >> shift)
+                self.fault(record.offset, "C12", text)
+                continue
+            if record.sequence >= limit:
+                text = "sequence number %d is not below `next_sequence` %d" % (record.sequence, limit)
+                self.fault(record.offset, "C17", text)
+            twin = take(record, key_hash)
+            if twin is not None and not equal_values(self.file, record, twin):
+                text = "the record at %d has the same key and sequence number, but another value" % twin
+                self.fault(record.offset, "C13", text)
+
+    def _check_intent(self):
+        """C14 for this shard."""
+        if self.block["intent.armed"]:
+            self.field_fault("intent.armed", "C14", "not 0")
+
+    def _check_log_end(self, extent, q):
+        """C15 for a log extent that ends neither at an end mark nor at its own end."""
+        block = self.block
+        zeros = is_zero(self.file.read(q, RECORD_HEADER))
+        if zeros and block["log_extent"] == extent.offset and block["log_tail"] == q:
+            return
+        handed = block["incoming_log"] != block["accepted_log"] and block["incoming_log"] & M32 == extent.offset // UNIT
+        if zeros and handed and q == extent.offset + EXTENT_HEADER:
+            return
+        self.fault(q, "C15", "the log extent at %d ends here without an end mark" % extent.offset)
+
+    def _check_log_extent(self):
+        """C16."""
+        block = self.block
+        if block["log_extent"] == 0:
+            return
+        for extent in self.extents:
+            if extent.offset == block["log_extent"] and extent.kind == LOG:
+                break
+        else:
+            self.field_fault("log_extent", "C16", "where no log extent of this shard is")
+            return
+        rights = (
+            ("log_end", extent.offset + extent.size),
+            ("base_sequence", extent.base_sequence),
+            ("nonce", extent.nonce),
+        )
+        for name, right in rights:
+            if block[name] != right:
+                self.field_fault(name, "C16", "the extent says %d" % right)
+
+    def _check_index(self):
+        """C18 to C21."""
+        index = IndexCheck(self.file, self.shard, self.block, self.extents, self.content)
+        index.run()
+        for offset, what in index.damage:
+            self.fault(offset or self.field_at("directory"), "C18", what)
+        if index.segments is not None and index.segments != self.block["segments"]:
+            self.field_fault("segments", "C18", "there are %d" % index.segments)
+        counts = None
+        if not index.damage:
+            counts = index.counts
+            self.faults.merge(index.wrong_slots)
+            self._check_reached(counts)
+        self._check_totals(counts, index.chosen)
+
+    def _check_reached(self, counts):
+        """C19."""
+        content = self.content
+        if content.kinds.count(VALUE) == counts.count(1):
+            return
+        for key, number in content.ids.items():
+            if content.kinds[number] == VALUE and counts[number] != 1:
+                text = "%s slots lead to the key %s" % (("no", "", "several")[counts[number]], describe(key))
+                self.fault(content.offsets[number], "C19", text)
+
+    def _check_totals(self, counts, chosen):
+        """C21. Which of several copies counts as the winner is for the index to say."""
+        content, block = self.content, self.block
+        if block["entries"] != content.entries():
+            self.field_fault("entries", "C21", "there are %d" % content.entries())
+        low = high = 0
+        if content.copies:
+            for number, kind in enumerate(content.kinds):
+                if kind == VALUE:
+                    sizes = [size for _, size in content.candidates(number)]
+                    if number in content.copies and counts and counts[number] == 1:
+                        sizes = [size for offset, size in content.candidates(number) if offset == chosen[number]]
+                    low, high = low + min(sizes), high + max(sizes)
+        else:
+            low = high = sum(size for size, kind in zip(content.sizes, content.kinds) if kind == VALUE)
+        live = block["live_bytes"]
+        if not low <= live <= high:
+            self.field_fault("live_bytes", "C21", "there are %d" % low)
+            live = low
+        if block["dead_bytes"] != content.total_bytes - live:
+            self.field_fault("dead_bytes", "C21", "there are %d" % (content.total_bytes - live))
+
+
+class IndexCheck:
+    """The index of one shard (section 8, C18 to C20).
+
+    The structures must not overlap. This follows from what they are, and it also bounds the work by the bytes of the
+    index extents.
+    """
+
+    POSITION = (1 << 40) - 1
+    TAG = (1 << 22) - 1
+
+    def __init__(self, file, shard, block, extents, content):
+        self.file = file
+        self.shard = shard
+        self.block = block
+        self.content = content
+        spaces = [(e.offset + EXTENT_HEADER, e.offset + e.size) for e in extents if e.kind == INDEX]
+        self.space_starts = [start for start, _ in spaces]
+        self.space_ends = [end for _, end in spaces]
+        self.damage = []  # C18: (offset, or None for the directory word, what); the first fault only
+        self.segments = None  # the number of segments, where it could be found
+        self.counts = bytearray(len(content.hashes))  # slots that lead to each key, 2 for more
+        self.chosen = {}  # key with copies -> offset of the record that a slot leads to
+        self.wrong_slots = Faults()  # C20
+        self.starts, self.ends = [], []  # of directory and segments
+        self.blocks_seen = set()
+        self.by_position = {}
+
+    def run(self):
+        word = self.block["directory"]
+        if word == 0:
+            self.segments = 0
+            return
+        depth, offset = word >> 56, (word & (1 << 56) - 1) * 64
+        if depth > MAX_DEPTH:
+            self._damage(None, "the depth is %d" % depth)
+        elif not self._inside(offset, 8 << depth):
+            self._damage(None, "the directory at %d is in no index extent of the shard" % offset)
+        else:
+            ranges = self._read_directory(depth, offset)
+            if ranges is not None and self._disjoint(offset, depth, ranges):
+                self._note_positions()
+                for segment, first, last in ranges:
+                    if not self._check_segment(segment, first, last):
+                        break
+
+    def _damage(self, offset, what):
+        self.damage.append((offset, what))
+
+    def _inside(self, offset, size):
+        """Whether the bytes are in an index extent of the shard, behind its header."""
+        i = bisect_right(self.space_starts, offset) - 1
+        return i >= 0 and offset + size <= self.space_ends[i]
+
+    def _read_directory(self, depth, offset):
+        """[(offset of a segment, first tag, last tag)], or None after damage."""
+        entries = array("Q")
+        entries.frombytes(self.file.read(offset, 8 << depth))
+        if sys.byteorder == "big":
+            entries.byteswap()
+        ranges = []
+        i = 0
+        while i < len(entries):
+            entry = entries[i]
+            local, segment = entry >> 56, (entry & (1 << 56) - 1) * 64
+            at = offset + 8 * i
+            if local > depth:
+                return self._damage(at, "directory entry %d has the local depth %d" % (i, local))
+            span = 1 << depth - local
+            if i % span:
+                return self._damage(at, "directory entry %d begins no range of its local depth" % i)
+            if not self._inside(segment, SEGMENT_SIZE):
+                return self._damage(at, "the segment at %d is in no index extent of the shard" % segment)
+            if span > 1 and entries[i : i + span].count(entry) != span:
+                return self._damage(at, "the range from directory entry %d is not of equal entries" % i)
+            ranges.append((segment, i << 22 - depth, (i + span << 22 - depth) - 1))
+            i += span
+        self.segments = len({segment for segment, _, _ in ranges})
+        return ranges
+
+    def _disjoint(self, offset, depth, ranges):
+        pieces = sorted([(offset, offset + (8 << depth))] + [(s, s + SEGMENT_SIZE) for s, _, _ in ranges])
+        self.starts = [start for start, _ in pieces]
+        self.ends = [end for _, end in pieces]
+        for i in range(1, len(pieces)):
+            if self.starts[i] < self.ends[i - 1]:
+                return self._damage(self.starts[i], "what stands here is at %d as well" % self.starts[i - 1])
+        return True
+
+    def _is_taken(self, offset):
+        """Whether the directory or a segment stands there."""
+        i = bisect_right(self.starts, offset) - 1
+        return i >= 0 and self.ends[i] > offset
+
+    def _note_positions(self):
+        content = self.content
+        for number, kind in enumerate(content.kinds):
+            if kind == VALUE:
+                self.by_position[content.offsets[number] >> 2] = number
+        for number, copies in content.copies.items():
+            for offset, _ in copies:
+                self.by_position[offset >> 2] = number
+
+    def _check_segment(self, offset, first, last):
+        data = self.file.read(offset, SEGMENT_SIZE)
+        if is_zero(data):
+            return True
+        link = U64.unpack_from(data, 0)[0]
+        slots = BUCKETS.unpack_from(data, 64)
+        for i, slot in enumerate(slots):
+            if slot & self.POSITION:
+                self._check_slot(offset + 64 + 8 * i, slot, i >> 3, slots, first, last)
+        return self._check_chain(offset, link, slots, first, last)
+
+    def _check_chain(self, at, link, slots, first, last):
+        bound = 1 << 24
+        while link:
+            ordinal, block = link >> 40, (link & self.POSITION) * 64
+            if not 1 <= ordinal < bound:
+                return self._damage(at, "the link has the ordinal %d, not in 1..%d" % (ordinal, bound - 1))
+            if not self._inside(block, 64):
+                return self._damage(at, "the overflow block at %d is in no index extent of the shard" % block)
+            if block in self.blocks_seen or self._is_taken(block):
+                return self._damage(at, "the overflow block at %d is something else as well" % block)
+            self.blocks_seen.add(block)
+            words = WORDS[8].unpack(self.file.read(block, 64))
+            for i in range(7):
+                if words[i] & self.POSITION:
+                    self._check_slot(block + 8 * i, words[i], None, slots, first, last)
+            at, link, bound = block + 56, words[7], ordinal
+        return True
+
+    def _check_slot(self, at, slot, bucket, slots, first, last):
+        """C20, and counts for C19. bucket is None in an overflow block."""
+        number = self.by_position.get(slot & self.POSITION)
+        if number is None:
+            return self._wrong(at, "the slot leads to no winner")
+        tag = slot >> 40 & self.TAG
+        key_hash = self.content.hashes[number]
+        if tag != key_hash >> 6 & self.TAG:
+            return self._wrong(at, "the slot has not the tag of its key")
+        if not first <= tag <= last:
+            return self._wrong(at, "the slot is in the wrong segment")
+        home = key_hash & 63
+        if bucket is None:
+            if not slots[8 * home + 6] >> 63:
+                return self._wrong(at, "bucket %d has no mark for its entry in an overflow block" % home)
+        elif slot >> 62 & 1:
+            if bucket != home ^ (tag & 63 | 1):
+                return self._wrong(at, "the displaced slot is not in the partner of its home")
+            if not slots[8 * home + 7] >> 63:
+                return self._wrong(at, "bucket %d has no mark for its displaced entry" % home)
+        elif bucket != home:
+            return self._wrong(at, "the slot is not in its home bucket %d" % home)
+        self.counts[number] = min(self.counts[number] + 1, 2)
+        if number in self.content.copies:
+            self.chosen[number] = (slot & self.POSITION) << 2
+
+    def _wrong(self, at, what):
+        self.wrong_slots.add(at, "C20", "shard %d: %s" % (self.shard, what))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Free lists, C22
+
+
+def check_free_lists(file, header, extents, faults):
+    """C22. Runs that were met are found by their starts at once, and by their overlap afterwards, in one sweep."""
+    heads = header.allocator["free_lists[0]"] + header.allocator["free_lists[1]"]
+    extent_starts = [extent.offset for extent in extents]
+    runs = {}
+    for i, head in enumerate(heads):
+        at, word_at = head, ALLOCATOR_AT + 64 + 8 * i
+        while at:
+            what, units = judge_run(file, header, extents, extent_starts, runs, at)
+            if what:
+                faults.add(word_at, "C22", "free list %d of class %d: the run at %d %s" % (i % 32, i // 32, at, what))
+                break
+            runs[at] = at + UNIT * units
+            word_at = at + 72
+            at = file.u64(word_at)
+    behind = 0
+    for start in sorted(runs):
+        if start < behind:
+            faults.add(start, "C22", "the free run at %d overlaps one before it" % start)
+        behind = max(behind, runs[start])
+
+
+def judge_run(file, header, extents, extent_starts, runs, at):
+    """(what is wrong or None, units) of the free run at this offset."""
+    if at % UNIT or at < header.first_extent or at + UNIT > header.end:
+        return "is at no place for one", 0
+    if at in runs:
+        return "was met before", 0
+    units = file.u64(at + 64)
+    if units == 0 or units > (header.end - at) // UNIT:
+        return "has %d units" % units, 0
+    i = bisect_right(extent_starts, at + UNIT * units - 1) - 1
+    if i >= 0 and extents[i].offset + extents[i].size > at:
+        return "overlaps the extent at %d" % extents[i].offset, 0
+    return None, units
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The whole file, one process or several
+
+ShardResult = namedtuple("ShardResult", "faults records entries dropped listing")
+_worker = {}
+
+
+def judge_shard(file, header, shard, extents, with_listing):
+    check = ShardCheck(file, header, shard, extents)
+    check.run()
+    content = check.content
+    listing = []
+    if with_listing:
+        listing = [(key, content.offsets[n]) for key, n in content.ids.items() if content.kinds[n] == VALUE]
+    return ShardResult(check.faults, check.records, content.entries(), check.dropped, listing)
+
+
+def start_worker(file, header):
+    _worker["file"], _worker["header"] = file, header
+
+
+def work(shard, extents, with_listing):
+    return judge_shard(_worker["file"], _worker["header"], shard, extents, with_listing)
+
+
+def judge_shards(file, header, extents, jobs, with_listing):
+    """The results of all shards."""
+    by_shard = [[] for _ in range(header.shard_count)]
+    for extent in extents:
+        by_shard[extent.shard].append(extent)
+    amount = sum(extent.size for extent in extents if extent.kind != INDEX)
+    jobs = min(jobs, header.shard_count)
+    if jobs <= 1 or amount < SMALL_WORK:
+        for shard, mine in enumerate(by_shard):
+            yield judge_shard(file, header, shard, mine, with_listing)
+        return
+    yield from judge_in_parallel(file, header, by_shard, jobs, with_listing)
+
+
+def judge_in_parallel(file, header, by_shard, jobs, with_listing):
+    # Imported here alone: small files, which need no further process, are checked in less time than this takes.
+    import concurrent.futures
+    import multiprocessing
+
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    context = multiprocessing.get_context(method)
+    try:
+        with concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker, (file, header)) as pool:
+            futures = [pool.submit(work, shard, mine, with_listing) for shard, mine in enumerate(by_shard)]
+            futures.reverse()
+            while futures:
+                yield futures.pop().result()
+    except concurrent.futures.BrokenExecutor:
+        raise OSError("a process of this program was ended; try --jobs 1") from None
+
+
+class Summary:
+    """The outcome of a check of the whole file."""
+
+    def __init__(self, file, header, jobs):
+        extents = list(walk_extents(file, header))
+        self.faults = Faults()
+        self.faults.merge(header.faults)
+        self.clean = header.clean
+        self.extents = len(extents)
+        self.records = self.entries = self.dropped = 0
+        for result in judge_shards(file, header, extents, jobs, False):
+            self.faults.merge(result.faults)
+            self.records += result.records
+            self.entries += result.entries
+            self.dropped += result.dropped
+        if header.clean:
+            if header.allocator["intent.armed"]:
+                self.faults.add(ALLOCATOR_AT + 640, "C14", "the allocator's intent is armed")
+            check_free_lists(file, header, extents, self.faults)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Commands
+
+
+def print_json(document):
+    print(json.dumps(document, indent=1))
+
+
+def faults_json(faults):
+    return [{"offset": offset, "check": check, "what": what} for offset, check, what in faults]
+
+
+def refusal_json(error):
+    return {"verdict": "not_a_database", "faults": faults_json([error.args]), "entries": 0, "records": 0}
+
+
+def command_check(file, options):
+    summary = Summary(file, Header(file), options.jobs)
+    listed = summary.faults.ordered()
+    total = summary.faults.total()
+    if options.json:
+        document = {
+            "verdict": "damage" if total else "good",
+            "faults": faults_json(listed),
+            "faults_in_all": total,
+            "clean": summary.clean,
+            "extents": summary.extents,
+            "records": summary.records,
+            "entries": summary.entries,
+            "dropped_bytes": summary.dropped,
+        }
+        print_json(document)
+    else:
+        for offset, check, what in listed:
+            print("%d %s: %s" % (offset, check, what))
+        sys.stdout.flush()
+        counts = (summary.extents, summary.records, summary.entries, summary.dropped)
+        text = "%s: " % ("clean" if summary.clean else "unclean")
+        text += "%d extents, %d records, %d entries, %d dropped bytes" % counts
+        text += ", %d faults" % total if total else ", good"
+        if total > len(listed):
+            text += " (%d listed)" % len(listed)
+        print(text, file=sys.stderr)
+    return 1 if total else 0
+
+
+def as_json(data):
+    try:
+        return json.dumps(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return '{"base64": "%s"}' % base64.b64encode(data).decode("ascii")
+
+
+def chunks(file, offset, length, step):
+    for start in range(0, length, step):
+        yield file.read(offset + start, min(step, length - start)), start + step >= length
+
+
+def is_utf8(file, offset, length):
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for data, final in chunks(file, offset, length, CHUNK):
+            decoder.decode(data, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def write_long_value(out, file, offset, length):
+    """A value as JSON, piece by piece."""
+    if is_utf8(file, offset, length):
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        out.write('"')
+        for data, final in chunks(file, offset, length, CHUNK):
+            out.write(json.dumps(decoder.decode(data, final))[1:-1])
+        out.write('"')
+    else:
+        out.write('{"base64": "')
+        for data, _ in chunks(file, offset, length, 3 * CHUNK):
+            out.write(base64.b64encode(data).decode("ascii"))
+        out.write('"}')
+
+
+def command_list(file, options):
+    header = Header(file)
+    header.clean = False  # so that nothing but the content is looked at; header.end stays
+    extents = list(walk_extents(file, header))
+    listing = []
+    for result in judge_shards(file, header, extents, options.jobs, True):
+        listing += result.listing
+    listing.sort()
+    out = sys.stdout
+    for key, record in listing:
+        offset, length = value_place(file, record)
+        out.write('{"key": %s, "value": ' % as_json(key))
+        if length <= CHUNK:
+            out.write(as_json(file.read(offset, length)))
+        else:
+            write_long_value(out, file, offset, length)
+        out.write("}\n")
+    return 0
+
+
+def header_fields(header):
+    """(offset, name, value) of all fields that mean something."""
+
+    def fields(prefix, at, table, values):
+        for offset, form, name in table:
+            value = values[name]
+            if isinstance(value, list) and len(value) > 2:
+                for i, item in enumerate(value):
+                    if item:
+                        yield at + offset + 8 * i, "%s%s[%d]" % (prefix, name, i), item
+            else:
+                yield at + offset, prefix + name, value
+
+    yield from fields("identity.", IDENTITY_AT, IDENTITY, header.identity)
+    yield from fields("state.", STATE_AT, STATE, header.state)
+    yield from fields("locks.", LOCKS_AT, LOCKS, header.locks)
+    yield from fields("allocator.", ALLOCATOR_AT, ALLOCATOR, header.allocator)
+    for i, slot in enumerate(header.checkpoints):
+        at = header.identity["checkpoint_offset"][i]
+        prefix = "checkpoint[%d]." % i
+        yield at, prefix + "status", header.checkpoint_status(i)
+        yield from fields(prefix, at, CHECKPOINT, parse(CHECKPOINT, slot))
+    for i, block in enumerate(header.shards):
+        yield from fields("shard[%d]." % i, SHARD_TABLE + SHARD_SIZE * i, SHARD, block)
+
+
+def for_people(name, value):
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    large = isinstance(value, int) and value >= 1 << 44
+    return "0x%016x" % value if large or name.endswith(("checksum", "magic", "seed", "nonce")) else str(value)
+
+
+def command_header(file, options):
+    header = Header(file)
+    faults = header.faults.ordered()
+    if options.json:
+        fields = [{"offset": offset, "name": name, "value": value} for offset, name, value in header_fields(header)]
+        document = {
+            "verdict": "damage" if faults else "good",
+            "faults": faults_json(faults),
+            "clean": header.clean,
+            "usable_end": header.end,
+            "fields": fields,
+        }
+        print_json(document)
+    else:
+        for offset, name, value in header_fields(header):
+            print("%8d  %-34s %s" % (offset, name, for_people(name, value)))
+        sys.stdout.flush()
+        print("the file is %s" % ("clean" if header.clean else "unclean"), file=sys.stderr)
+        for offset, check, what in faults:
+            print("%d %s: %s" % (offset, check, what), file=sys.stderr)
+    return 1 if faults else 0
+
+
+def command_dump(file, options):
+    header = Header(file)
+    for extent in walk_extents(file, header):
+        where = (extent.offset, EXTENT_KINDS[extent.kind], extent.shard, extent.size, extent.order)
+        print("%d extent %s shard %d, %d bytes, order %d, " % where, end="")
+        print("nonce 0x%016x, base sequence 0x%x" % (extent.nonce, extent.base_sequence))
+        if extent.kind == INDEX:
+            continue
+        records, q, how, dropped = walk_extent(file, extent)
+        for record in records:
+            about = (record.offset, RECORD_KINDS[record.kind], record.size, record.sequence, as_json(record.key))
+            print("%d   %s, %d bytes, sequence 0x%x, key %s, " % about, end="")
+            print("value of %d bytes at %d" % (record.value_length, record.value_offset))
+        print("%d   end: %s%s" % (q, how, ", %d bytes dropped" % dropped if dropped else ""))
+    return 0
+
+
+COMMANDS = {"list": command_list, "check": command_check, "header": command_header, "dump": command_dump}
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def parse_arguments(arguments):
+    parser = argparse.ArgumentParser(description="Reads and checks .kvdb files, version 1.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    helps = {
+        "list": "print the entries as JSON lines",
+        "check": "make all checks of the format",
+        "header": "print the fields of the header",
+        "dump": "print extents and records",
+    }
+    for name, text in helps.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("file", metavar="FILE")
+        if name in ("check", "header"):
+            command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        if name in ("check", "list"):
+            command.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="processes to use")
+    return parser.parse_args(arguments)
+
+
+def failed(options, text, document=None):
+    """Says why the file cannot be read."""
+    if getattr(options, "json", False):
+        print_json(document or {"verdict": "not_a_database", "faults": [], "entries": 0, "records": 0, "error": text})
+    print("%s: %s" % (options.file, text), file=sys.stderr)
+    return 3
+
+
+def run(options):
+    try:
+        file = File(options.file)
+    except (OSError, ValueError) as error:
+        return failed(options, "cannot be opened: %s" % error)
+    try:
+        with file:
+            return COMMANDS[options.command](file, options)
+    except NotADatabase as error:
+        offset, check, what = error.args
+        return failed(options, "not a kvdb database: %s at %d: %s" % (check, offset, what), refusal_json(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return failed(options, "cannot be read: %s" % error)
+    except MemoryError:
+        return failed(options, "cannot be read: not enough memory")
+
+
+def main():
+    options = parse_arguments(sys.argv[1:])
+    try:
+        status = run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <kvdb/database.hpp>
+
+#include "database/engine.hpp"
+
+namespace kvdb {
+
+database database::open(const std::filesystem::path& path, const options& how)
+{
+    return database(std::make_unique<engine>(path, how));
+}
+
+database::database() noexcept = default;
+database::database(std::unique_ptr<engine> opened) noexcept : engine_(std::move(opened)) {}
+database::database(database&&) noexcept = default;
+database& database::operator=(database&&) noexcept = default;
+database::~database() = default;
+
+engine& database::opened() const
+{
+    if (!engine_) [[unlikely]] {
+        throw error(errc::closed, "the database handle is closed");
+    }
+    return *engine_;
+}
+
+std::optional<std::string> database::get(std::string_view key) const
+{
+    std::optional<std::string> value(std::in_place);
+    if (!opened().get(key, *value)) {
+        value.reset();
+    }
+    return value;
+}
+
+bool database::get(std::string_view key, std::string& value) const
+{
+    return opened().get(key, value);
+}
+
+bool database::contains(std::string_view key) const
+{
+    return opened().contains(key);
+}
+
+void database::set(std::string_view key, std::string_view value)
+{
+    opened().set(key, value);
+}
+
+bool database::erase(std::string_view key)
+{
+    return opened().erase(key);
+}
+
+std::uint64_t database::size() const
+{
+    return opened().size();
+}
+
+void database::walk(visitor visit, void* target) const
+{
+    opened().walk(visit, target);
+}
+
+void database::sync()
+{
+    opened().sync();
+}
+
+statistics database::stats() const
+{
+    return opened().stats();
+}
+
+check_report database::check(const check_options& how, const progress_function& progress) const
+{
+    return opened().check(how, progress);
+}
+
+void database::close()
+{
+    if (const auto closing = std::move(engine_)) {
+        closing->close();
+    }
+}
+
+}  // namespace kvdb

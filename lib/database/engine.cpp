@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "database/engine.hpp"
+
+#include "database/checkpoint.hpp"
+#include "shard/reader.hpp"
+#include "shard/writer.hpp"
+
+#include <bit>
+#include <string>
+
+namespace kvdb {
+namespace {
+
+void check_options_of(const options& how)
+{
+    const auto refuse = [](const std::string& what) { throw error(errc::invalid_argument, what); };
+    if (how.shard_count < format::min_shards || how.shard_count > format::max_shards ||
+        !std::has_single_bit(how.shard_count)) {
+        refuse("shard_count must be a power of two from 1 to 256, not " + std::to_string(how.shard_count));
+    }
+    if (how.max_handles < format::min_attachments || how.max_handles > format::max_attachments) {
+        refuse("max_handles must be from 8 to 65000, not " + std::to_string(how.max_handles));
+    }
+    if (how.lock_timeout.count() < 0) {
+        refuse("lock_timeout must not be negative");
+    }
+}
+
+void check_key(std::string_view key)
+{
+    if (key.size() > max_key_size) {
+        throw error(errc::key_too_large, "a key of " + std::to_string(key.size()) + " bytes is longer than " +
+                                             std::to_string(max_key_size));
+    }
+}
+
+struct route {
+    route(const session& now, std::string_view key) noexcept
+        : hash(hash_key(key, now.shards().seed)), shard(format::shard_of(hash, now.shards().shard_bits))
+    {
+    }
+    std::uint64_t hash;
+    std::uint32_t shard;
+};
+
+}  // namespace
+
+engine::engine(const std::filesystem::path& path, const options& how)
+{
+    check_options_of(how);
+    io::watch_forks(*this);
+    try {
+        auto first = std::make_unique<session>(path, how);
+        const std::lock_guard guard(session_mutex_);
+        sessions_.push_back(std::move(first));
+        current_.store(sessions_.back().get(), std::memory_order_release);
+    } catch (...) {
+        io::unwatch_forks(*this);
+        throw;
+    }
+}
+
+engine::~engine()
+{
+    io::unwatch_forks(*this);
+    try {
+        close();
+    } catch (...) {
+        // Whoever wants to know calls close() first.
+    }
+}
+
+void engine::close()
+{
+    session* now = current_.exchange(nullptr, std::memory_order_acq_rel);
+    if (now != nullptr && now->stamp() == io::process_stamp()) {
+        now->leave();
+    }
+}
+
+session& engine::renew(const session* outdated)
+{
+    const std::lock_guard guard(session_mutex_);
+    session* now = current_.load(std::memory_order_relaxed);
+    if (now == outdated) {
+        sessions_.push_back(std::make_unique<session>(*outdated));
+        now = sessions_.back().get();
+        staged_in_use_.store(0, std::memory_order_relaxed);
+        current_.store(now, std::memory_order_release);
+    }
+    return *now;
+}
+
+session& engine::writable()
+{
+    session& now = current();
+    if (now.read_only()) [[unlikely]] {
+        throw error(errc::read_only, "'" + now.data().path().string() + "' was opened for reading only");
+    }
+    return now;
+}
+
+template <class Operation>
+auto engine::reading(Operation&& operation)
+{
+    for (;;) {
+        session& now = current();
+        if (!now.read_only()) [[likely]] {
+            return operation(now);  // nobody rebuilds under an attached writer
+        }
+        if (now.was_rebuilt()) {
+            renew(&now);
+            continue;
+        }
+        try {
+            auto result = operation(now);
+            if (!now.was_rebuilt()) {
+                return result;
+            }
+        } catch (const error&) {
+            if (!now.was_rebuilt()) {
+                throw;
+            }
+        }
+    }
+}
+
+bool engine::get(std::string_view key, std::string& value)
+{
+    check_key(key);
+    return reading([&](session& now) {
+        const route to(now, key);
+        return shard::read(now.shards(), to.shard, to.hash, key, [&](const shard::record_view& view) {
+            const std::string_view found = view.value();
+            value.resize(found.size());
+            shard::racing_copy(value.data(), found.data(), found.size());
+        });
+    });
+}
+
+bool engine::contains(std::string_view key)
+{
+    check_key(key);
+    return reading([&](session& now) {
+        const route to(now, key);
+        return shard::read(now.shards(), to.shard, to.hash, key, [](const shard::record_view&) {});
+    });
+}
+
+void engine::set(std::string_view key, std::string_view value)
+{
+    session& now = writable();
+    check_key(key);
+    if (value.size() > max_value_size) {
+        throw error(errc::value_too_large, "a value of " + std::to_string(value.size()) + " bytes is longer than " +
+                                               std::to_string(max_value_size));
+    }
+    const route to(now, key);
+    if (key.size() + value.size() + format::record_header_size >= format::large_record_size && !value.empty()) {
+        set_large(now, to.shard, to.hash, key, value);
+    } else {
+        shard::writer(now.shards(), to.shard).set(to.hash, key, value);
+    }
+    after_write(now);
+}
+
+void engine::set_large(session& now, std::uint32_t shard, std::uint64_t hash, std::string_view key,
+                       std::string_view value)
+{
+    staged_free_.acquire();
+    std::uint32_t used = staged_in_use_.load(std::memory_order_relaxed);
+    std::uint32_t index = 0;
+    do {
+        index = static_cast<std::uint32_t>(std::countr_one(used));
+    } while (!staged_in_use_.compare_exchange_weak(used, used | (1U << index), std::memory_order_acquire));
+    const auto give_back = [&]() noexcept {
+        staged_in_use_.fetch_and(~(1U << index), std::memory_order_release);
+        staged_free_.release();
+    };
+    try {
+        shard::writer(now.shards(), shard).set_large(hash, key, value, index);
+    } catch (...) {
+        give_back();
+        throw;
+    }
+    give_back();
+}
+
+bool engine::erase(std::string_view key)
+{
+    session& now = writable();
+    check_key(key);
+    const route to(now, key);
+    const bool erased = shard::writer(now.shards(), to.shard).erase(to.hash, key);
+    if (erased) {
+        after_write(now);
+    }
+    return erased;
+}
+
+void engine::after_write(session& now)
+{
+    if (now.how().durable == durability::sync) {
+        flush_or_poison(now.shards(), now.data());
+    }
+}
+
+std::uint64_t engine::size()
+{
+    return reading([](session& now) {
+        std::uint64_t entries = 0;
+        for (std::uint32_t i = 0; i < now.identity().shard_count; ++i) {
+            entries += load_acquire(now.shards().block(i).entries);
+        }
+        return entries;
+    });
+}
+
+void engine::sync()
+{
+    session& now = writable();
+    run_checkpoint(now.shards(), now.data());
+}
+
+void engine::walk(visitor visit, void* target)
+{
+    walk_entries(current(), visit, target);
+}
+
+statistics engine::stats()
+{
+    return reading([](session& now) { return collect_statistics(now); });
+}
+
+check_report engine::check(const check_options& how, const progress_function& progress)
+{
+    return reading([&](session& now) { return check_file(now, how, progress); });
+}
+
+void engine::before_fork() noexcept
+{
+    session_mutex_.lock();
+    for (const auto& each : sessions_) {
+        each->memory().lock_for_fork();
+    }
+}
+
+void engine::after_fork_in_parent() noexcept
+{
+    for (const auto& each : sessions_) {
+        each->memory().unlock_after_fork();
+    }
+    session_mutex_.unlock();
+}
+
+void engine::after_fork_in_child() noexcept
+{
+    for (const auto& each : sessions_) {
+        each->memory().unlock_after_fork();
+        each->abandon();
+    }
+    session_mutex_.unlock();
+}
+
+}  // namespace kvdb

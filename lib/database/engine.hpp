@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSL-1.0
+// What stands behind a kvdb::database: routes keys to shards, and keeps the session current across forks and
+// rebuilds.
+//
+// Threads: all members may be called from any number of threads at once, but for `close` and the destructor.
+// Locks and their rank: checkpoint < shards by number < growth < allocator. `session_mutex_` is taken with none of
+// these held.
+#ifndef KVDB_DATABASE_ENGINE_HPP
+#define KVDB_DATABASE_ENGINE_HPP
+
+#include "base/hash.hpp"
+#include "database/session.hpp"
+#include "io/fork_watch.hpp"
+
+#include <kvdb/database.hpp>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <semaphore>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvdb {
+
+class engine final : private io::fork_aware {
+public:
+    using visitor = bool (*)(void* target, std::string_view key, std::string_view value);
+
+    engine(const std::filesystem::path& path, const options& how);
+    engine(const engine&) = delete;
+    engine& operator=(const engine&) = delete;
+    ~engine();
+
+    bool get(std::string_view key, std::string& value);
+    bool contains(std::string_view key);
+    void set(std::string_view key, std::string_view value);
+    bool erase(std::string_view key);
+    std::uint64_t size();
+    void walk(visitor visit, void* target);
+    void sync();
+    statistics stats();
+    check_report check(const check_options& how, const progress_function& progress);
+    void close();
+
+private:
+    [[nodiscard]] session& current()
+    {
+        session* now = current_.load(std::memory_order_acquire);
+        if (now->stamp() != io::process_stamp()) [[unlikely]] {
+            return renew(now);
+        }
+        return *now;
+    }
+    [[nodiscard]] session& writable();
+    /// Replaces `outdated`, unless another thread has done so already.
+    session& renew(const session* outdated);
+    /// Runs `operation(session)` again for as long as the file was rebuilt under it.
+    template <class Operation>
+    auto reading(Operation&& operation);
+    void after_write(session& now);
+    void set_large(session& now, std::uint32_t shard, std::uint64_t hash, std::string_view key,
+                   std::string_view value);
+
+    void before_fork() noexcept override;
+    void after_fork_in_parent() noexcept override;
+    void after_fork_in_child() noexcept override;
+
+    // written under session_mutex_
+    std::atomic<session*> current_{nullptr};
+    std::mutex session_mutex_;
+    std::vector<std::unique_ptr<session>> sessions_;  // the last is the current one
+    // atomic
+    std::atomic<std::uint32_t> staged_in_use_{0};
+    std::counting_semaphore<4> staged_free_{4};
+};
+
+/// The parts of `stats`, `check` and `walk` that work on one session.
+[[nodiscard]] statistics collect_statistics(session& of);
+[[nodiscard]] check_report check_file(session& of, const check_options& how, const progress_function& progress);
+void walk_entries(session& of, engine::visitor visit, void* target);
+
+}  // namespace kvdb
+
+#endif

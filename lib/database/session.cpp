@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "database/session.hpp"
+
+#include "database/checkpoint.hpp"
+#include "database/recovery.hpp"
+#include "extents/redo.hpp"
+#include "format/validate.hpp"
+#include "io/crash_point.hpp"
+#include "io/fork_watch.hpp"
+#include "shard/writer.hpp"
+
+#include <bit>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace kvdb {
+namespace {
+
+constexpr std::chrono::milliseconds open_patience{60'000};  // others may be recovering
+constexpr std::chrono::milliseconds close_patience{1'000};
+
+errc reason_for(format::verdict what) noexcept
+{
+    switch (what) {
+        case format::verdict::too_short:
+        case format::verdict::not_initialised:
+        case format::verdict::wrong_magic: return errc::not_a_database;
+        case format::verdict::unknown_version:
+        case format::verdict::unknown_feature:
+        case format::verdict::write_forbidden: return errc::unsupported_version;
+        default: return errc::damaged;
+    }
+}
+
+struct file_head {
+    std::array<std::byte, format::header_size> bytes{};
+    format::superblock block{};
+
+    explicit file_head(const io::file& data)
+    {
+        static_cast<void>(data.read_at(0, bytes));
+        std::memcpy(&block, bytes.data() + format::superblock_offset, sizeof block);
+    }
+};
+
+}  // namespace
+
+session::session(const std::filesystem::path& path, const options& how) : how_(how)
+{
+    open_or_create(path);
+    attach();
+}
+
+session::session(const session& other)
+    : how_(other.how_), data_(other.data_.reopen(other.read_only() ? io::access::read : io::access::write))
+{
+    attach();
+}
+
+void session::open_or_create(const std::filesystem::path& path)
+{
+    const io::access wanted = read_only() ? io::access::read : io::access::write;
+    const bool creates = how_.mode == open_mode::open_or_create || how_.mode == open_mode::create_only;
+    for (;;) {
+        if (how_.mode == open_mode::create_only) {
+            if (!create_database(path, how_)) {
+                throw error(errc::file_exists, "cannot create '" + path.string() + "': it exists already");
+            }
+            data_ = io::file::open(path, wanted);
+            return;
+        }
+        try {
+            data_ = io::file::open(path, wanted);
+            return;
+        } catch (const error& failure) {
+            if (!creates || failure.reason() != errc::no_such_file) {
+                throw;
+            }
+        }
+        static_cast<void>(create_database(path, how_));  // false: somebody else was faster, which will do as well
+    }
+}
+
+void session::attach()
+{
+    stamp_ = io::current_stamp();
+    party_.timeout = how_.lock_timeout;
+    party_.self = &attachment_;
+    judge_file(data_.size());  // before any lock: a file that is no database is left as it is
+    if (read_only()) {
+        attach_reader();
+    } else {
+        attach_writer();
+    }
+}
+
+void session::judge_file(std::uint64_t file_size) const
+{
+    const file_head head(data_);
+    const format::verdict what = format::judge_header(head.bytes, file_size);
+    if (what == format::verdict::good || (what == format::verdict::write_forbidden && read_only())) {
+        const auto& state = head.block.state;
+        if (state.clean == 1 && state.file_size > file_size) {
+            throw error(errc::damaged, "'" + data_.path().string() + "' is truncated: it has " +
+                                           std::to_string(file_size) + " of " + std::to_string(state.file_size) +
+                                           " bytes");
+        }
+        return;
+    }
+    throw error(reason_for(what), "'" + data_.path().string() +
+                                      "': " + (file_size == 0 ? "the file is empty" : format::describe(what)));
+}
+
+session::trust session::judge_volatile(std::uint64_t file_size) const
+{
+    const file_head head(data_);
+    const format::state_block& state = head.block.state;
+    if (how_.distrust || state.volatile_layout != format::volatile_layout || state.file_size > file_size ||
+        state.file_size < head.block.identity.first_extent_offset || state.file_size % format::unit_size != 0) {
+        return trust::none;
+    }
+    if (state.clean == 1) {
+        std::vector<format::shard_block> shards(head.block.identity.shard_count);
+        const auto bytes = std::as_writable_bytes(std::span(shards));
+        const bool whole = data_.read_at(head.block.identity.shard_table_offset, bytes) == 0;
+        return whole && state.clean_checksum ==
+                            format::clean_checksum(head.block, shards.data(), head.block.identity.shard_count)
+                   ? trust::clean
+                   : trust::none;
+    }
+    format::file_identity now{};
+    const bool same = state.clean == 0 && data_.identify(now) && std::memcmp(&now, &state.file, sizeof now) == 0;
+    return same ? trust::same_boot : trust::none;
+}
+
+void session::map(io::mapping_kind kind, std::uint64_t size)
+{
+    memory_ = std::make_unique<io::memory>(data_, kind, size);
+    allocator_ = std::make_unique<extents::allocator>(*memory_, data_, party_);
+    const format::identity_block& id = identity();
+    context_ = std::make_unique<shard::context>(
+        shard::context{*memory_, *allocator_, party_, id.seed, id.shard_table_offset,
+                       static_cast<std::uint32_t>(std::countr_zero(id.shard_count)), how_.verify_reads});
+}
+
+void session::attach_writer()
+{
+    gate_ = gate(data_, io::access::write);
+    gate_.enter(io::lock_kind::exclusive, open_patience);
+    const std::uint64_t file_size = data_.size();
+    judge_file(file_size);  // again: only now does nobody change it
+    gate_.join_users();
+    if (gate_.try_become_only_writer()) {
+        prepare_as_first(judge_volatile(file_size), file_size);
+    } else {
+        const std::uint64_t published = file_head(data_).block.state.file_size;
+        if (published > file_size) {
+            throw error(errc::damaged, "'" + data_.path().string() + "' is shorter than its writers published");
+        }
+        map(io::mapping_kind::shared, published);
+        attachment_ = io::attachment::claim(data_, *memory_);
+        free_dead_staged();
+    }
+    rebuilds_seen_ = load_acquire(superblock().state.rebuilds);
+    gate_.join_writers();
+    crash_point("open.attached");
+    gate_.leave();
+}
+
+void session::prepare_as_first(trust found, std::uint64_t file_size)
+{
+    if (found == trust::none) {
+        recover(file_size);
+        return;
+    }
+    map(io::mapping_kind::shared, file_head(data_).block.state.file_size);
+    if (found == trust::clean) {
+        clear_flag_durably(false);
+        crash_point("open.flag-cleared");
+    }
+    repair_everything();
+    attachment_ = io::attachment::claim(data_, *memory_);
+    free_dead_staged();
+    reset_table();
+}
+
+void session::clear_flag_durably(bool zero_identity)
+{
+    format::state_block& state = superblock().state;
+    format::file_identity now{};
+    if (zero_identity || !data_.identify(now)) {
+        now = {};
+    }
+    state.file = now;
+    std::atomic_ref<std::uint32_t>(state.clean).store(0, std::memory_order_release);
+    data_.sync();
+}
+
+/// In exclusive use: carries out what was armed, closes the logs of whoever died in an append, frees all locks.
+void session::repair_everything()
+{
+    allocator_->repair_locks();
+    for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
+        format::shard_block& block = context_->block(i);
+        const bool redone = extents::redo_program<16>::replay(*memory_, block.intent);
+        if (!redone && load_relaxed(block.lock) != 0) {
+            shard::seal(*context_, i);
+        }
+        store_release(block.lock, std::uint64_t{0});
+        crash_point("repair.shard");
+    }
+}
+
+/// Gives back the runs that dead handles had staged. A shard whose lock a dead handle holds may be about to publish
+/// one of them, so every such lock is taken over, and what is armed under it carried out, first.
+void session::free_dead_staged()
+{
+    for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
+        auto& slot = memory_->at<format::attachment_slot>(identity().attachment_table_offset +
+                                                          std::uint64_t{i} * sizeof(format::attachment_slot));
+        bool any = false;
+        for (const std::uint64_t& word : slot.staged) {
+            any = any || load_relaxed(word) != 0;
+        }
+        if (!any || (i != attachment_.slot() && attachment_.slot_is_live(i))) {
+            continue;
+        }
+        for (std::uint32_t s = 0; s < identity().shard_count; ++s) {
+            const std::uint64_t holder = load_acquire(context_->block(s).lock);
+            if ((holder & format::lock_slot_mask) == i + 1) {
+                const shard::locked_shard repaired(*context_, s);
+            }
+        }
+        for (std::uint32_t k = 0; k < std::size(slot.staged); ++k) {
+            allocator_->unstage(i, k);
+        }
+    }
+}
+
+void session::reset_table()
+{
+    for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
+        auto& slot = memory_->at<format::attachment_slot>(identity().attachment_table_offset +
+                                                          std::uint64_t{i} * sizeof(format::attachment_slot));
+        if (i != attachment_.slot() && load_relaxed(slot.pid) != 0 && !attachment_.slot_is_live(i)) {
+            store_relaxed(slot.pid, std::uint32_t{0});
+        }
+    }
+}
+
+void session::attach_reader()
+{
+    gate_ = gate(data_, io::access::read);
+    gate_.enter(io::lock_kind::shared, open_patience);
+    const std::uint64_t file_size = data_.size();
+    judge_file(file_size);
+    gate_.join_users();
+    const format::superblock block = file_head(data_).block;
+    const bool live =
+        (gate_.writers_attached() && block.state.file_size <= file_size) || judge_volatile(file_size) != trust::none;
+    if (live) {
+        map(io::mapping_kind::read_only, block.state.file_size);
+    } else {
+        header_view_ = std::make_unique<io::memory>(data_, io::mapping_kind::read_only, format::header_size);
+        recover(file_size);
+    }
+    rebuilds_seen_ = block.state.rebuilds;
+    gate_.leave();
+}
+
+void session::recover(std::uint64_t file_size)
+{
+    const std::uint64_t usable = file_size / format::unit_size * format::unit_size;
+    map(read_only() ? io::mapping_kind::detached : io::mapping_kind::shared, usable);
+    if (!read_only()) {
+        std::atomic_ref<std::uint64_t>(superblock().state.rebuilds).fetch_add(1, std::memory_order_acq_rel);
+        clear_flag_durably(true);
+        crash_point("recover.identity-zeroed");
+    }
+    recovery work(*context_, data_, how_.on_recovery, usable);
+    work.reset_volatile();
+    attachment_ = read_only() ? io::attachment::solitary(*memory_) : io::attachment::claim(data_, *memory_);
+    work.run(!read_only());
+    if (!read_only()) {
+        write_checkpoint(*context_, data_, published_sequences(*context_));
+        format::file_identity now{};
+        if (data_.identify(now)) {
+            superblock().state.file = now;
+        }
+        data_.sync();
+        crash_point("recover.done");
+    }
+}
+
+void session::abandon() noexcept
+{
+    gate_.close();
+    attachment_.abandon();
+}
+
+void session::leave()
+{
+    if (!gate_.is_open() || read_only()) {
+        gate_.close();
+        return;
+    }
+    crash_point("close.begin");
+    gate_.leave_writers();
+    try {
+        // Whoever holds the exclusive byte now is opening, and will be the last in our stead.
+        if (gate_.try_enter(close_patience) && gate_.try_become_only_writer()) {
+            finish_clean();
+        }
+    } catch (...) {
+        attachment_.detach();
+        gate_.close();
+        throw;
+    }
+    attachment_.detach();
+    gate_.close();
+}
+
+void session::finish_clean()
+{
+    format::state_block& state = superblock().state;
+    if (load_acquire(state.poison) != 0) {
+        return;  // what did not reach the disk must not be called clean
+    }
+    repair_everything();
+    free_dead_staged();
+    reset_table();
+    attachment_.detach();
+    data_.sync();
+    crash_point("close.synced");
+    write_checkpoint(*context_, data_, published_sequences(*context_), false);
+    state.clean = 1;
+    state.clean_checksum = format::clean_checksum(superblock(), &context_->block(0), identity().shard_count);
+    data_.sync();
+    crash_point("close.clean");
+}
+
+}  // namespace kvdb

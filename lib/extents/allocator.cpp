@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "extents/allocator.hpp"
+
+#include "extents/allocator_lock.hpp"
+#include "extents/word_edits.hpp"
+#include "format/validate.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+
+namespace kvdb::extents {
+namespace {
+
+constexpr program_points hand_out_points{"hand-out.armed", "hand-out.step", "hand-out.done"};
+constexpr program_points release_points{"release.armed", "release.step", "release.done"};
+
+}  // namespace
+
+format::free_run& allocator::free_run_at(std::uint64_t offset) const
+{
+    if (offset % format::unit_size != 0 || offset < memory_.superblock().identity.first_extent_offset ||
+        !memory_.covers(offset, format::unit_size)) {
+        throw error(errc::damaged, "a free list of '" + file_.path().string() + "' leads to offset " +
+                                       std::to_string(offset) + ", where no run can be");
+    }
+    auto& found = memory_.at<format::free_run>(offset + format::free_run_offset);
+    if (found.units == 0 || found.units > format::max_file_size / format::unit_size ||
+        !memory_.covers(offset, found.units * format::unit_size)) {
+        throw error(errc::damaged, "the free run at offset " + std::to_string(offset) + " of '" +
+                                       file_.path().string() + "' claims an impossible length");
+    }
+    return found;
+}
+
+std::optional<allocator::placement> allocator::find_free(std::uint32_t run_class, std::uint64_t units) const
+{
+    constexpr int looks = 8;  // at runs of the same size class, which may be too short
+    const std::uint32_t exact = size_class_of(units);
+    for (std::uint32_t size_class = exact; size_class < format::size_classes; ++size_class) {
+        std::uint64_t* word = &block().free_lists[run_class][size_class];
+        for (int i = 0; i < looks && *word != 0; ++i) {
+            format::free_run& candidate = free_run_at(*word);
+            if (candidate.units >= units) {
+                placement where;
+                where.taken = {*word, units, {}};
+                where.list_word = memory_.offset_of(word);
+                where.list_next = candidate.next;
+                where.remainder = candidate.units - units;
+                return where;
+            }
+            word = &candidate.next;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<allocator::placement> allocator::find(std::uint32_t run_class, std::uint64_t units) const
+{
+    if (auto reused = find_free(run_class, units)) {
+        return reused;
+    }
+    const format::frontier& fresh = block().frontiers[run_class];
+    const std::uint64_t bytes = units * format::unit_size;
+    if (fresh.end < fresh.next || fresh.next % format::unit_size != 0 ||
+        (fresh.next != fresh.end && !memory_.covers(fresh.next, fresh.end - fresh.next))) {
+        throw error(errc::damaged,
+                    "the allocator's frontier in '" + file_.path().string() + "' lies outside the file");
+    }
+    if (fresh.end - fresh.next < bytes) {
+        return std::nullopt;
+    }
+    placement where;
+    where.taken = {fresh.next, units, {}};
+    return where;
+}
+
+void allocator::take(word_edits& edits, const placement& where, std::uint32_t run_class) const
+{
+    if (where.list_word == 0) {
+        edits.set(block().frontiers[run_class].next, where.taken.end());
+        return;
+    }
+    // Zero behind the header (E2); the words that link the free run are zeroed by the program itself.
+    std::byte* start = memory_.base() + where.taken.offset;
+    constexpr std::uint64_t kept = format::free_run_offset + sizeof(format::free_run);
+    std::memset(start, 0, format::free_run_offset);
+    std::memset(start + kept, 0, where.taken.units * format::unit_size - kept);
+    edits.set_at(where.list_word, where.list_next);
+    edits.set(block().free_bytes,
+              edits.get(block().free_bytes) - (where.taken.units + where.remainder) * format::unit_size);
+    if (where.remainder != 0) {
+        push(edits, run_class, where.taken.end(), where.remainder);
+    }
+    edits.set_at(where.taken.offset + format::free_run_offset, 0);
+    edits.set_at(where.taken.offset + format::free_run_offset + 8, 0);
+}
+
+void allocator::push(word_edits& edits, std::uint32_t run_class, std::uint64_t offset, std::uint64_t units) const
+{
+    const std::uint64_t& head = block().free_lists[run_class][size_class_of(units)];
+    edits.set_at(offset, 0);  // E3: whatever header stood here is none any more
+    edits.set_at(offset + format::free_run_offset, units);
+    edits.set_at(offset + format::free_run_offset + 8, edits.get(head));
+    edits.set(head, offset);
+    edits.add(block().free_bytes, units * format::unit_size);
+}
+
+void allocator::write_header(word_edits& edits, const run& taken, std::uint32_t shard,
+                             std::uint64_t base_sequence) const
+{
+    format::extent_header header{};
+    header.kind = static_cast<std::uint16_t>(taken.kind);
+    header.shard = static_cast<std::uint16_t>(shard);
+    header.units = static_cast<std::uint32_t>(taken.units);
+    header.order = edits.get(block().next_order);
+    header.nonce = io::random_word();
+    header.base_sequence = base_sequence;
+    header.checksum = format::extent_checksum(header, memory_.superblock().identity.seed, taken.offset);
+    std::uint64_t words[sizeof header / 8];
+    std::memcpy(words, &header, sizeof header);
+    for (std::uint64_t i = 0; i < 5; ++i) {
+        edits.set_at(taken.offset + 8 * i, words[i]);
+    }
+    edits.set(block().next_order, header.order + 1);
+}
+
+bool allocator::hand_out(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+                         std::uint64_t base_sequence, std::uint64_t& destination, std::uint32_t run_class)
+{
+    auto where = find(run_class, units);
+    if (!where) {
+        return false;
+    }
+    where->taken.kind = kind;
+    word_edits edits(memory_);
+    const std::uint64_t serial = edits.get(block().next_order) & 0xffff'ffffU;
+    take(edits, *where, run_class);
+    write_header(edits, where->taken, shard, base_sequence);
+    const std::uint64_t bytes = units * format::unit_size;
+    auto& owner = memory_.at<format::shard_block>(memory_.superblock().identity.shard_table_offset +
+                                                  std::uint64_t{shard} * sizeof(format::shard_block));
+    const bool is_index = kind == format::extent_kind::index;
+    edits.add(is_index ? block().index_bytes : block().log_bytes, bytes);
+    edits.add(is_index ? owner.index_bytes : owner.log_bytes, bytes);
+    edits.set(destination, (serial << 32) | (where->taken.offset / format::unit_size));
+    edits.run(block().intent, hand_out_points);
+    return true;
+}
+
+std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+                                std::uint64_t base_sequence, std::uint64_t& destination,
+                                const std::uint64_t* accepted)
+{
+    for (;;) {
+        {
+            const locked guard(*this);
+            if (accepted != nullptr && load_acquire(destination) != load_acquire(*accepted)) {
+                return load_acquire(destination);  // somebody else was faster
+            }
+            if (hand_out(shard, kind, units, base_sequence, destination, class_of(kind))) {
+                return load_relaxed(destination);
+            }
+        }
+        try {
+            grow(class_of(kind), units);
+        } catch (const error& failure) {
+            if (failure.reason() != errc::disk_full && failure.reason() != errc::file_too_large) {
+                throw;
+            }
+            // The last resort before giving up: space that was kept for the other class.
+            const locked guard(*this);
+            if (accepted != nullptr && load_acquire(destination) != load_acquire(*accepted)) {
+                return load_acquire(destination);
+            }
+            if (!hand_out(shard, kind, units, base_sequence, destination, 1 - class_of(kind))) {
+                throw;
+            }
+            return load_relaxed(destination);
+        }
+    }
+}
+
+void allocator::supply(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+                       std::uint64_t base_sequence)
+{
+    auto& owner = memory_.at<format::shard_block>(memory_.superblock().identity.shard_table_offset +
+                                                  std::uint64_t{shard} * sizeof(format::shard_block));
+    if (kind == format::extent_kind::index) {
+        obtain(shard, kind, units, base_sequence, owner.incoming_index, &owner.accepted_index);
+    } else {
+        obtain(shard, kind, units, base_sequence, owner.incoming_log, &owner.accepted_log);
+    }
+}
+
+std::uint64_t allocator::stage(std::uint32_t shard, std::uint64_t units, std::uint32_t staged_index)
+{
+    auto& slot =
+        memory_.at<format::attachment_slot>(memory_.superblock().identity.attachment_table_offset +
+                                            std::uint64_t{who_.self->slot()} * sizeof(format::attachment_slot));
+    return offset_of(obtain(shard, format::extent_kind::large, units, 0, slot.staged[staged_index], nullptr));
+}
+
+void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
+{
+    auto& slot = memory_.at<format::attachment_slot>(memory_.superblock().identity.attachment_table_offset +
+                                                     std::uint64_t{attachment} * sizeof(format::attachment_slot));
+    const locked guard(*this);
+    const std::uint64_t word = load_relaxed(slot.staged[staged_index]);
+    if (word == 0) {
+        return;
+    }
+    word_edits edits(memory_);
+    push_extent(edits, offset_of(word));
+    edits.set(slot.staged[staged_index], 0);
+    edits.run(block().intent, release_points);
+}
+
+void allocator::release(std::uint64_t extent_offset)
+{
+    const locked guard(*this);
+    word_edits edits(memory_);
+    push_extent(edits, extent_offset);
+    edits.run(block().intent, release_points);
+}
+
+void allocator::push_extent(word_edits& edits, std::uint64_t extent_offset) const
+{
+    const auto& id = memory_.superblock().identity;
+    if (extent_offset < id.first_extent_offset || !memory_.covers(extent_offset, format::unit_size)) {
+        return;
+    }
+    const auto header = memory_.at<format::extent_header>(extent_offset);
+    if (!format::valid_extent(header, id, extent_offset, memory_.known_size()) || header.shard >= id.shard_count) {
+        return;
+    }
+    auto& owner = memory_.at<format::shard_block>(id.shard_table_offset +
+                                                  std::uint64_t{header.shard} * sizeof(format::shard_block));
+    const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
+    push(edits, class_of(static_cast<format::extent_kind>(header.kind)), extent_offset, header.units);
+    edits.add(block().log_bytes, less);
+    edits.add(owner.log_bytes, less);
+}
+
+}  // namespace kvdb::extents

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSL-1.0
+// The superblock: 4064 bytes at file offset 16. It is also the object that Boost.Interprocess takes for the memory
+// algorithm of the segment, so its place and size are not ours to choose.
+//
+//   file offset   16 ..  255   identity of the database, immutable, under its own checksum
+//                256 ..  447   state: size, clean flag, incarnation, identity of the file
+//                448 ..  511   locks that are not a shard's
+//                512 .. 1535   the extent allocator
+//               1536 .. 4079   reserved, zero
+#ifndef KVDB_FORMAT_SUPERBLOCK_HPP
+#define KVDB_FORMAT_SUPERBLOCK_HPP
+
+#include "format/constants.hpp"
+#include "format/intent.hpp"
+#include "format/layout.hpp"
+
+namespace kvdb::format {
+
+/// Set when the database is made, never changed. `checksum` covers the fields before it.
+struct identity_block {
+    std::uint64_t magic;
+    std::uint32_t version;
+    std::uint32_t header_size;
+    std::uint64_t features_compatible;
+    std::uint64_t features_read_only;
+    std::uint64_t features_incompatible;
+    std::uint8_t uuid[16];
+    std::uint64_t seed;
+    std::uint32_t hash_id;
+    std::uint32_t shard_count;
+    std::uint32_t unit_size;
+    std::uint32_t attachment_count;
+    std::uint64_t checkpoint_offset[2];
+    std::uint64_t shard_table_offset;
+    std::uint64_t attachment_table_offset;
+    std::uint64_t first_extent_offset;
+    std::uint64_t created_unix_ms;
+    std::uint32_t checkpoint_slot_size;
+    std::uint32_t shard_block_size;
+    std::uint32_t attachment_slot_size;
+    std::uint32_t segment_size;
+    std::uint8_t reserved[88];
+    std::uint64_t checksum;
+};
+static_assert(on_disk<identity_block, 240>);
+static_assert(offsetof(identity_block, seed) == 56);
+static_assert(offsetof(identity_block, first_extent_offset) == 112);
+static_assert(offsetof(identity_block, checksum) == 232);
+
+/// Which file, in which boot of which machine, the volatile bytes were written in.
+struct file_identity {
+    std::uint8_t boot_id[16];
+    std::uint64_t device;
+    std::uint64_t inode;
+    std::uint64_t birth_ns;
+    std::uint64_t mount_id;
+    std::uint64_t checksum;
+};
+static_assert(on_disk<file_identity, 56>);
+
+struct recovery_record {
+    std::uint64_t at_unix_ms;
+    std::uint64_t duration_us;
+    std::uint64_t records_kept;
+    std::uint64_t entries;
+    std::uint64_t bytes_dropped;
+};
+static_assert(on_disk<recovery_record, 40>);
+
+struct state_block {
+    std::uint64_t file_size;  // published size: nothing beyond it is used; atomic
+    std::uint32_t clean;      // 1: every byte is on disk and no writer is attached
+    std::uint32_t volatile_layout;
+    std::uint64_t incarnation;
+    std::uint64_t epoch;           // of snapshots
+    std::uint64_t poison;          // not 0: a flush failed
+    std::uint64_t clean_checksum;  // of superblock and shard table, at rest
+    std::uint64_t rebuilds;        // raised whenever volatile bytes were rebuilt; readers watch it
+    std::uint64_t clock_ms;        // reserved for expiry: never steps back
+    file_identity file;
+    std::uint64_t checkpoint_number;  // of the latest finished checkpoint
+    recovery_record last_recovery;
+    std::uint64_t reserved[3];
+};
+static_assert(on_disk<state_block, 192>);
+static_assert(offsetof(state_block, file) == 64);
+static_assert(offsetof(state_block, checkpoint_number) == 120);
+
+struct lock_block {
+    std::uint64_t checkpoint;          // lock word
+    std::uint64_t allocator;           // lock word
+    std::uint64_t growth;              // lock word
+    std::uint64_t flush_announcement;  // reserved for durable commits
+    std::uint64_t checkpoints_started;
+    std::uint64_t checkpoints_finished;
+    std::uint64_t reserved[2];
+};
+static_assert(on_disk<lock_block, 64>);
+
+/// Runs are kept apart by what they hold (see region_size), and free ones by the logarithm of their units.
+inline constexpr std::size_t run_classes = 2;  // 0: log and large values, 1: index
+inline constexpr std::size_t size_classes = 32;
+
+struct frontier {
+    std::uint64_t next;  // first byte never handed out
+    std::uint64_t end;
+};
+static_assert(on_disk<frontier, 16>);
+
+struct allocator_block {
+    frontier frontiers[run_classes];
+    std::uint64_t free_bytes;  // in the lists; frontiers not counted
+    std::uint64_t next_order;  // order number of the next extent
+    std::uint64_t limbo_head;  // reserved for cleaning
+    std::uint64_t limbo_tail;
+    std::uint64_t free_lists[run_classes][size_classes];  // offset of the first free run, 0 = none
+    std::uint64_t log_bytes;                              // in extents of kind log and large
+    std::uint64_t index_bytes;                            // in extents of kind index
+    std::uint64_t reserved[6];
+    allocator_intent intent;
+};
+static_assert(on_disk<allocator_block, 1024>);
+static_assert(offsetof(allocator_block, free_lists) == 64);
+static_assert(offsetof(allocator_block, log_bytes) == 576);
+static_assert(offsetof(allocator_block, intent) == 640);
+
+struct superblock {
+    identity_block identity;
+    state_block state;
+    lock_block locks;
+    allocator_block allocator;
+    std::uint8_t reserved[2544];
+};
+static_assert(on_disk<superblock, superblock_size>);
+static_assert(superblock_offset + offsetof(superblock, state) == 256);
+static_assert(superblock_offset + offsetof(superblock, locks) == 448);
+static_assert(superblock_offset + offsetof(superblock, allocator) == 512);
+static_assert(superblock_offset + offsetof(superblock, reserved) == 1536);
+
+}  // namespace kvdb::format
+
+#endif

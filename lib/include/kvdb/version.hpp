@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSL-1.0
+#ifndef KVDB_VERSION_HPP
+#define KVDB_VERSION_HPP
+
+#define KVDB_VERSION_MAJOR 0
+#define KVDB_VERSION_MINOR 1
+#define KVDB_VERSION_PATCH 0
+#define KVDB_VERSION_STRING "0.1.0"
+
+#endif

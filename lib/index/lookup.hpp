@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSL-1.0
+// From a hash to the slots that may hold its key. Used by readers without a lock and by writers under theirs.
+//
+//   directory word --> entry [top bits of the tag] --> segment --> home bucket --> partner bucket --> overflow chain
+//
+// Every word is loaded once, checked, then used. What a reader loads may be stale or, where memory was recycled under
+// it, anything; the caller compares the shard's shape before it believes a result.
+#ifndef KVDB_INDEX_LOOKUP_HPP
+#define KVDB_INDEX_LOOKUP_HPP
+
+#include "format/index.hpp"
+#include "index/bucket.hpp"
+#include "io/memory.hpp"
+
+#include <bit>
+#include <cstdint>
+
+namespace kvdb::index {
+
+enum class outcome : std::uint8_t { absent, found, invalid };
+
+struct found_slot {
+    std::uint64_t slot_offset = 0;  // of the slot itself, in the file
+    std::uint64_t word = 0;         // its content
+};
+
+struct directory_view {
+    std::uint64_t offset = 0;
+    std::uint32_t depth = 0;
+
+    explicit directory_view(std::uint64_t word) noexcept
+        : offset((word & format::position_mask) << 6), depth(static_cast<std::uint32_t>(word >> format::depth_shift))
+    {
+    }
+    [[nodiscard]] bool plausible(io::memory& memory) const noexcept
+    {
+        return depth <= format::max_depth && offset != 0 && memory.covers(offset, std::uint64_t{8} << depth);
+    }
+    [[nodiscard]] std::uint64_t entry_offset(std::uint64_t tag) const noexcept
+    {
+        return offset + 8 * (tag >> (format::tag_bits - depth));
+    }
+};
+
+[[nodiscard]] constexpr std::uint64_t segment_of_entry(std::uint64_t entry) noexcept
+{
+    return (entry & format::position_mask) << 6;
+}
+[[nodiscard]] constexpr std::uint32_t depth_of_entry(std::uint64_t entry) noexcept
+{
+    return static_cast<std::uint32_t>(entry >> format::depth_shift);
+}
+[[nodiscard]] constexpr std::uint64_t make_entry(std::uint64_t segment, std::uint32_t depth) noexcept
+{
+    return (std::uint64_t{depth} << format::depth_shift) | (segment >> 6);
+}
+
+/// Tries the slots of one bucket. `matches(record offset)` says absent (another key), found, or invalid.
+template <class Matches>
+[[nodiscard]] inline outcome probe(io::memory& memory, const format::bucket& bucket, std::uint64_t pattern,
+                                   Matches& matches, found_slot& result)
+{
+    for (std::uint32_t mask = match(bucket, pattern); mask != 0; mask &= mask - 1) {
+        const auto& slot = bucket.slots[std::countr_zero(mask)];
+        const std::uint64_t word = load_acquire(slot);  // pairs with the release that published the record
+        if ((word & format::position_mask) == 0 || (word & compared_bits) != pattern) {
+            continue;
+        }
+        const outcome one = matches(format::slot_offset(word));
+        if (one != outcome::absent) {
+            result = {memory.offset_of(&slot), word};
+            return one;
+        }
+    }
+    return outcome::absent;
+}
+
+template <class Matches>
+[[nodiscard]] outcome probe_overflow(io::memory& memory, std::uint64_t link, std::uint64_t tag, Matches& matches,
+                                     found_slot& result)
+{
+    std::uint64_t last_ordinal = ~std::uint64_t{0};
+    while (link != 0) {
+        const std::uint64_t offset = (link & format::position_mask) << 6;
+        const std::uint64_t ordinal = link >> format::ordinal_shift;
+        if (ordinal >= last_ordinal || !memory.covers(offset, sizeof(format::overflow_block))) {
+            return outcome::invalid;  // ordinals fall, so a chain cannot loop
+        }
+        last_ordinal = ordinal;
+        const auto& block = memory.at<format::overflow_block>(offset);
+        for (const std::uint64_t& slot : block.slots) {
+            const std::uint64_t word = load_acquire(slot);
+            if ((word & format::position_mask) == 0 || format::slot_tag(word) != tag) {
+                continue;
+            }
+            const outcome one = matches(format::slot_offset(word));
+            if (one != outcome::absent) {
+                result = {memory.offset_of(&slot), word};
+                return one;
+            }
+        }
+        link = load_acquire(block.next);
+    }
+    return outcome::absent;
+}
+
+/// Searches one segment, which lies within the file.
+template <class Matches>
+[[nodiscard]] inline outcome find_in_segment(io::memory& memory, const format::segment& segment, std::uint64_t hash,
+                                             Matches& matches, found_slot& result)
+{
+    const std::uint64_t tag = format::tag_of(hash);
+    const std::uint32_t home_index = format::home_of(hash);
+    const format::bucket& home = segment.buckets[home_index];
+    outcome one = probe(memory, home, pattern_of(tag, false), matches, result);
+    if (one != outcome::absent) {
+        return one;
+    }
+    if ((load_acquire(home.slots[format::displaced_mark_slot]) & format::slot_mark) != 0) {
+        const format::bucket& partner = segment.buckets[format::partner_of(home_index, tag)];
+        one = probe(memory, partner, pattern_of(tag, true), matches, result);
+        if (one != outcome::absent) {
+            return one;
+        }
+    }
+    if ((load_acquire(home.slots[format::overflow_mark_slot]) & format::slot_mark) != 0) [[unlikely]] {
+        return probe_overflow(memory, load_acquire(segment.overflow), tag, matches, result);
+    }
+    return outcome::absent;
+}
+
+/// Where the segment for a tag lies, or zero if the directory leads nowhere.
+[[nodiscard]] inline std::uint64_t segment_for(io::memory& memory, std::uint64_t directory_word,
+                                               std::uint64_t tag) noexcept
+{
+    const directory_view directory(directory_word);
+    if (!directory.plausible(memory)) {
+        return 0;
+    }
+    const std::uint64_t entry = load_acquire(memory.at<std::uint64_t>(directory.entry_offset(tag)));
+    const std::uint64_t segment = segment_of_entry(entry);
+    return segment != 0 && memory.covers(segment, sizeof(format::segment)) ? segment : 0;
+}
+
+template <class Matches>
+[[nodiscard]] inline outcome find(io::memory& memory, std::uint64_t directory_word, std::uint64_t hash,
+                                  Matches&& matches, found_slot& result)
+{
+    if (directory_word == 0) {
+        return outcome::absent;
+    }
+    const std::uint64_t segment = segment_for(memory, directory_word, format::tag_of(hash));
+    if (segment == 0) {
+        return outcome::invalid;
+    }
+    return find_in_segment(memory, memory.at<format::segment>(segment), hash, matches, result);
+}
+
+}  // namespace kvdb::index
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/memory.hpp"
+
+#include <boost/interprocess/detail/os_file_functions.hpp>
+#include <boost/interprocess/mapped_region.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <string>
+
+#include <sys/mman.h>
+
+namespace kvdb::io {
+namespace {
+
+constexpr std::uint64_t default_reservation = std::uint64_t{64} << 30;
+
+/// What Boost's mapped_region asks of a mappable thing, over a descriptor that is open already: Boost's own
+/// file_mapping would look the name up again.
+class open_mapping {
+public:
+    explicit open_mapping(int descriptor) : descriptor_(descriptor) {}
+    [[nodiscard]] boost::interprocess::mapping_handle_t get_mapping_handle() const
+    {
+        return boost::interprocess::ipcdetail::mapping_handle_from_file_handle(descriptor_);
+    }
+
+private:
+    int descriptor_;
+};
+
+}  // namespace
+
+/// Address space over a file; unmapped at the end of its life.
+class memory::reservation {
+public:
+    reservation(const file& opened, mapping_kind kind, std::uint64_t file_size, std::uint64_t reserved)
+        : kind_(kind), reserved_(reserved)
+    {
+        if (kind == mapping_kind::detached) {
+            map_detached(opened, file_size);
+            return;
+        }
+        const auto mode =
+            kind == mapping_kind::shared ? boost::interprocess::read_write : boost::interprocess::read_only;
+        region_ = boost::interprocess::mapped_region(open_mapping(opened.descriptor()), mode, 0, reserved);
+        base_ = static_cast<std::byte*>(region_.get_address());
+        // A child made by fork attaches anew; it needs the mapping, so nothing is advised against inheriting it.
+    }
+    reservation(const reservation&) = delete;
+    reservation& operator=(const reservation&) = delete;
+    ~reservation()
+    {
+        if (kind_ == mapping_kind::detached) {
+            ::munmap(base_, reserved_);
+        }
+    }
+
+    [[nodiscard]] std::byte* base() const noexcept { return base_; }
+    [[nodiscard]] std::uint64_t reserved() const noexcept { return reserved_; }
+
+    /// Detached memory alone: makes the first `size` bytes usable.
+    void open_up_to(const file& opened, std::uint64_t size)
+    {
+        if (kind_ == mapping_kind::detached && size > usable_) {
+            if (::mprotect(base_ + usable_, size - usable_, PROT_READ | PROT_WRITE) != 0) {
+                throw_errno(errno, "cannot get memory for a private index of", opened.path());
+            }
+            usable_ = size;
+        }
+    }
+
+private:
+    void map_detached(const file& opened, std::uint64_t file_size)
+    {
+        void* address = ::mmap(nullptr, reserved_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (address == MAP_FAILED) {
+            throw_errno(errno, "cannot reserve address space for", opened.path());
+        }
+        base_ = static_cast<std::byte*>(address);
+        usable_ = (file_size + 4095) / 4096 * 4096;
+        if (::mmap(address, file_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                   opened.descriptor(), 0) == MAP_FAILED) {
+            const int failure = errno;
+            ::munmap(address, reserved_);
+            throw_errno(failure, "cannot map", opened.path());
+        }
+    }
+
+    mapping_kind kind_;
+    std::uint64_t reserved_;
+    std::uint64_t usable_ = 0;
+    boost::interprocess::mapped_region region_;
+    std::byte* base_ = nullptr;
+};
+
+memory::memory(const file& opened, mapping_kind kind, std::uint64_t size) : file_(opened), kind_(kind)
+{
+    const std::lock_guard guard(mutex_);
+    reserve_for(size);
+    known_size_.store(size, std::memory_order_release);
+}
+
+memory::~memory() = default;
+
+void memory::reserve_for(std::uint64_t size)
+{
+    const std::uint64_t least = (size + 4095) / 4096 * 4096;
+    for (std::uint64_t wanted = std::max(default_reservation, std::bit_ceil(size) * 2);; wanted /= 2) {
+        try {
+            const std::uint64_t reserved = std::max(wanted, least);
+            reservations_.push_back(std::make_unique<reservation>(file_, kind_, file_.size(), reserved));
+            base_.store(reservations_.back()->base(), std::memory_order_release);
+            return;
+        } catch (const boost::interprocess::interprocess_exception& failure) {
+            if (wanted <= least) {
+                throw error(errc::no_memory, "cannot map " + std::to_string(least) + " bytes of '" +
+                                                 file_.path().string() + "': " + failure.what());
+            }
+        } catch (const error&) {
+            if (wanted <= least) {
+                throw;
+            }
+        }
+    }
+}
+
+void memory::grown_to(std::uint64_t size)
+{
+    const std::lock_guard guard(mutex_);
+    if (size > reservations_.back()->reserved()) {
+        if (kind_ == mapping_kind::detached) {
+            throw error(errc::no_memory,
+                        "the private index of '" + file_.path().string() + "' needs too much memory");
+        }
+        reserve_for(size);
+    }
+    reservations_.back()->open_up_to(file_, size);
+    if (size > known_size_.load(std::memory_order_relaxed)) {
+        known_size_.store(size, std::memory_order_release);
+    }
+}
+
+bool memory::covers_after_growth(std::uint64_t offset, std::uint64_t bytes)
+{
+    if (kind_ == mapping_kind::detached) {
+        return false;
+    }
+    const std::uint64_t published = load_acquire(superblock().state.file_size);
+    if (offset > published || bytes > published - offset || published > file_.size()) {
+        return false;
+    }
+    grown_to(published);
+    return true;
+}
+
+}  // namespace kvdb::io

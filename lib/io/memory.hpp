@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSL-1.0
+// The file as addressable memory. One reservation of address space, larger than the file, is mapped once; the file
+// grows under it. If the file outgrows the reservation, a larger one is mapped and the old one is kept until the
+// handle closes, so addresses taken from `base()` stay good for the length of an operation and beyond.
+//
+//   shared      loads and stores go to the file
+//   read_only   loads alone
+//   detached    copy-on-write: stores stay in this process, and space beyond the file is its own (read-only recovery)
+//
+// Threads: every member but construction may be called by any thread. Nothing here trusts the published size: before
+// an address beyond the known size is used, the size is compared with that of the file itself.
+#ifndef KVDB_IO_MEMORY_HPP
+#define KVDB_IO_MEMORY_HPP
+
+#include "base/atomic.hpp"
+#include "format/superblock.hpp"
+#include "io/file.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace kvdb::io {
+
+enum class mapping_kind : std::uint8_t { shared, read_only, detached };
+
+class memory {
+public:
+    /// Maps `opened`, which must be at least `size` bytes long and outlive this object.
+    memory(const file& opened, mapping_kind kind, std::uint64_t size);
+    memory(const memory&) = delete;
+    memory& operator=(const memory&) = delete;
+    ~memory();
+
+    [[nodiscard]] std::byte* base() const noexcept { return base_.load(std::memory_order_relaxed); }
+    [[nodiscard]] mapping_kind kind() const noexcept { return kind_; }
+    [[nodiscard]] format::superblock& superblock() const noexcept
+    {
+        return *reinterpret_cast<format::superblock*>(base() + format::superblock_offset);
+    }
+
+    /// True if [offset, offset + bytes) lies in the file as far as it is known or can be learnt now.
+    [[nodiscard]] bool covers(std::uint64_t offset, std::uint64_t bytes)
+    {
+        const std::uint64_t known = known_size_.load(std::memory_order_acquire);
+        return (offset <= known && bytes <= known - offset) || covers_after_growth(offset, bytes);
+    }
+    [[nodiscard]] std::uint64_t known_size() const noexcept { return known_size_.load(std::memory_order_relaxed); }
+
+    /// Around a fork: no other thread may be in the middle of mapping.
+    void lock_for_fork() { mutex_.lock(); }
+    void unlock_after_fork() { mutex_.unlock(); }
+
+    /// The caller made the file `size` bytes long (detached: wants that much memory) and is about to publish it.
+    void grown_to(std::uint64_t size);
+
+    template <class Struct>
+    [[nodiscard]] Struct& at(std::uint64_t offset) const noexcept
+    {
+        return *reinterpret_cast<Struct*>(base() + offset);
+    }
+    [[nodiscard]] std::uint64_t offset_of(const void* address) const noexcept
+    {
+        return static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base());
+    }
+
+private:
+    class reservation;
+
+    [[nodiscard]] bool covers_after_growth(std::uint64_t offset, std::uint64_t bytes);
+    void reserve_for(std::uint64_t size);
+
+    const file& file_;
+    const mapping_kind kind_;
+    // written under mutex_, read by everybody
+    std::atomic<std::byte*> base_{nullptr};
+    std::atomic<std::uint64_t> known_size_{0};
+    // guarded by mutex_
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<reservation>> reservations_;
+};
+
+}  // namespace kvdb::io
+
+#endif

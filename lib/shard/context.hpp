@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+// What all shards of a handle work with.
+#ifndef KVDB_SHARD_CONTEXT_HPP
+#define KVDB_SHARD_CONTEXT_HPP
+
+#include "extents/allocator.hpp"
+#include "format/index.hpp"
+#include "format/tables.hpp"
+#include "io/memory.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+namespace kvdb::shard {
+
+struct context {
+    io::memory& memory;
+    extents::allocator& allocator;
+    const extents::party& who;
+    std::uint64_t seed = 0;
+    std::uint64_t shard_table = 0;
+    std::uint32_t shard_bits = 0;
+    bool verify_reads = false;
+
+    [[nodiscard]] format::shard_block& block(std::uint32_t shard) const noexcept
+    {
+        return memory.at<format::shard_block>(shard_table + std::uint64_t{shard} * sizeof(format::shard_block));
+    }
+};
+
+}  // namespace kvdb::shard
+
+#endif

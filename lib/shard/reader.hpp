@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSL-1.0
+// Reading a shard without a lock.
+//
+//   s = shape (acquire) -> directory -> bucket -> tag -> bounds -> key -> [take the value] -> fence -> shape == s ?
+//
+// Who may call: any thread of any process, attached or not. Waits for nobody and writes nothing.
+// Pairs: `load_acquire` of the slot with the redo program's release store (record bytes are whole); the acquire fence
+// with the release fence behind each bump (a recycled byte seen implies the bump seen).
+// Invariants
+//   S1  Record bytes do not change while a slot points at them.
+//   S2  A slot's entry that moves is in its new place before the shape moves, and leaves the old one after.
+//   S3  A frozen segment changes only after the shape moved.
+// Hence a result under an unchanged shape is the truth of one instant between the first load and the last.
+#ifndef KVDB_SHARD_READER_HPP
+#define KVDB_SHARD_READER_HPP
+
+#include "index/lookup.hpp"
+#include "shard/context.hpp"
+#include "shard/record_view.hpp"
+
+#include <string_view>
+
+namespace kvdb::shard {
+
+/// Compares keys on behalf of the index.
+class key_matcher {
+public:
+    key_matcher(io::memory& memory, std::string_view key, record_view& view) noexcept
+        : memory_(memory), key_(key), view_(view)
+    {
+    }
+    [[nodiscard]] index::outcome operator()(std::uint64_t offset) const
+    {
+        if (!view_record(memory_, offset, view_)) [[unlikely]] {
+            return index::outcome::invalid;
+        }
+        const bool same = view_.header.key_length == key_.size() &&
+                          std::memcmp(view_.bytes + view_.key_at, key_.data(), key_.size()) == 0;
+        return same ? index::outcome::found : index::outcome::absent;
+    }
+
+private:
+    io::memory& memory_;
+    std::string_view key_;
+    record_view& view_;
+};
+
+[[noreturn]] void throw_bad_lookup(const context& all, std::uint32_t shard);
+/// Throws errc::damaged unless the record's checksum holds.
+void verify(const context& all, const record_view& view);
+
+/// Calls `take(view)` with the record of the key, perhaps more than once, of which the last counts. False if absent.
+template <class Take>
+bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::string_view key, Take&& take)
+{
+    record_view view;
+    const key_matcher matches(all.memory, key, view);
+    for (;;) {
+        const format::shard_block& block = all.block(shard);
+        const std::uint64_t shape = load_acquire(block.shape);
+        const std::uint64_t directory = load_acquire(block.directory);
+        index::found_slot where;
+        const index::outcome result = index::find(all.memory, directory, hash, matches, where);
+        if (result == index::outcome::found) {
+            // Before a long copy from memory that may be recycled, and again after it.
+            std::atomic_thread_fence(std::memory_order_acquire);
+            if (load_relaxed(block.shape) != shape) {
+                continue;
+            }
+            if (all.verify_reads) {
+                verify(all, view);
+            }
+            take(view);
+        }
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (load_relaxed(block.shape) != shape || load_relaxed(block.directory) != directory) {
+            continue;
+        }
+        if (result == index::outcome::invalid) {
+            throw_bad_lookup(all, shard);
+        }
+        return result == index::outcome::found;
+    }
+}
+
+}  // namespace kvdb::shard
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSL-1.0
+// A writer's room: for records in the log, for segments and directories in the index extents.
+#include "extents/redo.hpp"
+#include "format/validate.hpp"
+#include "shard/writer.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+namespace kvdb::shard {
+namespace {
+
+constexpr extents::program_points log_points{"accept-log.armed", "accept-log.step", "accept-log.disarmed"};
+constexpr extents::program_points index_points{"accept-index.armed", "accept-index.step", "accept-index.disarmed"};
+
+constexpr std::uint64_t log_extent_share = 16;  // a new log extent is this part of the shard's log
+constexpr std::uint64_t index_extent_share = 4;
+constexpr std::uint64_t largest_index_extent = 64 * 1024;
+
+std::uint64_t units_for(std::uint64_t bytes) noexcept
+{
+    return (bytes + format::unit_size - 1) / format::unit_size;
+}
+
+}  // namespace
+
+format::extent_header writer::incoming_header(std::uint64_t word, format::extent_kind kind) const
+{
+    const std::uint64_t offset = extents::allocator::offset_of(word);
+    format::extent_header header{};
+    if (all_.memory.covers(offset, format::unit_size)) {
+        header = all_.memory.at<format::extent_header>(offset);
+    }
+    if (!format::valid_extent(header, all_.memory.superblock().identity, offset, all_.memory.known_size()) ||
+        header.kind != static_cast<std::uint16_t>(kind) || header.shard != shard_) {
+        throw error(errc::damaged, "shard " + std::to_string(shard_) + " was handed the run at offset " +
+                                       std::to_string(offset) + ", which is no extent for it");
+    }
+    return header;
+}
+
+writer::progress writer::make_log_room(locked_shard& lock, std::uint64_t bytes)
+{
+    for (;;) {
+        format::shard_block& mine = block();
+        if (mine.log_extent != 0) {
+            // W2: an end mark must still fit behind the record.
+            const std::uint64_t tail = mine.log_tail;
+            const std::uint64_t wanted = bytes + format::record_header_size;
+            if (tail <= mine.log_extent || tail > mine.log_end || mine.log_end % format::unit_size != 0 ||
+                mine.log_end - mine.log_extent > format::max_log_extent_size ||
+                !all_.memory.covers(tail, mine.log_end - tail)) {
+                throw error(errc::damaged,
+                            "the log tail of shard " + std::to_string(shard_) + " lies outside its extent");
+            }
+            if (wanted <= mine.log_end - tail) {
+                return progress::ready;
+            }
+        }
+        const std::uint64_t incoming = load_acquire(mine.incoming_log);
+        if (incoming != mine.accepted_log) {
+            accept_log(incoming);
+            continue;
+        }
+        const std::uint64_t least = format::extent_header_size + bytes + format::record_header_size;
+        const std::uint64_t share = std::bit_floor(mine.log_bytes / log_extent_share);
+        const std::uint64_t size =
+            std::max(least, std::clamp<std::uint64_t>(share, format::unit_size, format::max_log_extent_size));
+        const std::uint64_t base = mine.next_sequence;
+        lock.unlock();
+        all_.allocator.supply(shard_, format::extent_kind::log, units_for(size), base);
+        lock.relock();
+        return progress::look_again;
+    }
+}
+
+void writer::accept_log(std::uint64_t word)
+{
+    const format::extent_header header = incoming_header(word, format::extent_kind::log);
+    const std::uint64_t offset = extents::allocator::offset_of(word);
+    format::shard_block& mine = block();
+    if (mine.log_extent != 0) {
+        log::write_end_mark(all_.memory.base() + mine.log_tail, mine.log_tail, mine.log_extent, mine.nonce);
+    }
+    crash_point("accept-log.marked");
+    extents::redo_program<16> steps(all_.memory, mine.intent);
+    steps.store(offset_of(mine.log_extent), offset);
+    steps.store(offset_of(mine.log_tail), offset + format::extent_header_size);
+    steps.store(offset_of(mine.log_end), offset + std::uint64_t{header.units} * format::unit_size);
+    steps.store(offset_of(mine.base_sequence), header.base_sequence);
+    steps.store(offset_of(mine.nonce), header.nonce);
+    steps.store(offset_of(mine.accepted_log), word);
+    steps.run(log_points);
+}
+
+writer::progress writer::reserve_index(locked_shard& lock, std::uint64_t bytes)
+{
+    for (;;) {
+        format::shard_block& mine = block();
+        if (mine.index_tail != 0) {
+            if (mine.index_tail % 64 != 0 || mine.index_tail > mine.index_end ||
+                !all_.memory.covers(mine.index_tail, mine.index_end - mine.index_tail)) {
+                throw error(errc::damaged,
+                            "the index space of shard " + std::to_string(shard_) + " lies outside the file");
+            }
+            if (bytes <= mine.index_end - mine.index_tail) {
+                return progress::ready;
+            }
+        }
+        const std::uint64_t incoming = load_acquire(mine.incoming_index);
+        if (incoming != mine.accepted_index) {
+            accept_index(incoming);
+            continue;
+        }
+        const std::uint64_t share = std::min(mine.index_bytes / index_extent_share, largest_index_extent);
+        const std::uint64_t size = format::extent_header_size + std::max(bytes, share);
+        lock.unlock();
+        all_.allocator.supply(shard_, format::extent_kind::index, units_for(size), 0);
+        lock.relock();
+        return progress::look_again;
+    }
+}
+
+void writer::accept_index(std::uint64_t word)
+{
+    const format::extent_header header = incoming_header(word, format::extent_kind::index);
+    const std::uint64_t offset = extents::allocator::offset_of(word);
+    format::shard_block& mine = block();
+    extents::redo_program<16> steps(all_.memory, mine.intent);
+    steps.store(offset_of(mine.index_tail), offset + format::extent_header_size);
+    steps.store(offset_of(mine.index_end), offset + std::uint64_t{header.units} * format::unit_size);
+    steps.store(offset_of(mine.accepted_index), word);
+    steps.run(index_points);
+}
+
+}  // namespace kvdb::shard

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "shard/writer.hpp"
+
+#include "base/hash.hpp"
+#include "extents/redo.hpp"
+#include "io/lock_word.hpp"
+#include "shard/reader.hpp"
+
+#include <string>
+
+namespace kvdb::shard {
+namespace {
+
+constexpr extents::program_points set_points{"set.armed", "set.step", "set.disarmed"};
+constexpr extents::program_points large_points{"set-large.armed", "set-large.step", "set-large.disarmed"};
+constexpr extents::program_points erase_points{"erase.armed", "erase.step", "erase.disarmed"};
+constexpr extents::program_points guard_points{"guard.armed", "guard.step", "guard.disarmed"};
+constexpr extents::program_points seal_points{"seal.armed", "seal.step", "seal.disarmed"};
+
+using program = extents::redo_program<16>;
+
+/// Header and all fields that a record of this version can carry, and its padding.
+constexpr std::uint64_t largest_overhead = format::record_header_size + 2 * 8 + format::record_alignment;
+
+}  // namespace
+
+locked_shard::locked_shard(const context& all, std::uint32_t shard) : all_(all), shard_(shard)
+{
+    relock();
+}
+
+locked_shard::~locked_shard()
+{
+    if (held_) {
+        unlock();
+    }
+}
+
+void locked_shard::unlock() noexcept
+{
+    held_ = false;
+    io::unlock(block().lock);
+}
+
+void locked_shard::relock()
+{
+    const io::acquired how = io::lock(block().lock, *all_.who.self, all_.who.timeout, "a shard's lock");
+    held_ = true;
+    try {
+        repair_after(how == io::acquired::taken_over);
+    } catch (...) {
+        unlock();
+        throw;
+    }
+}
+
+void locked_shard::repair_after(bool taken_over)
+{
+    // Every locker looks, however it came by the lock: the one who took it over may have died as well.
+    if (!program::replay(all_.memory, block().intent) && taken_over) {
+        seal(all_, shard_);
+    }
+}
+
+void seal(const context& all, std::uint32_t shard)
+{
+    format::shard_block& block = all.block(shard);
+    if (block.log_extent == 0) {
+        return;
+    }
+    const std::uint64_t tail = block.log_tail;
+    if (tail < block.log_extent || !all.memory.covers(tail, format::record_header_size)) {
+        throw error(errc::damaged, "the log tail of shard " + std::to_string(shard) + " lies outside its extent");
+    }
+    log::write_end_mark(all.memory.base() + tail, tail, block.log_extent, block.nonce);
+    crash_point("seal.marked");
+    program steps(all.memory, block.intent);
+    steps.store(all.memory.offset_of(&block.log_extent), 0);
+    steps.store(all.memory.offset_of(&block.log_tail), 0);
+    steps.store(all.memory.offset_of(&block.log_end), 0);
+    steps.run(seal_points);
+}
+
+index::outcome writer::find(std::uint64_t hash, std::string_view key, index::found_slot& where,
+                            record_view& view) const
+{
+    const key_matcher matches(all_.memory, key, view);
+    return index::find(all_.memory, load_relaxed(block().directory), hash, matches, where);
+}
+
+bool writer::locate(std::uint64_t hash, std::string_view key, target& found) const
+{
+    index::found_slot where;
+    const index::outcome result = find(hash, key, where, found.old);
+    if (result == index::outcome::invalid) {
+        throw_bad_lookup(all_, shard_);
+    }
+    found.replaces = result == index::outcome::found;
+    if (found.replaces) {
+        found.slot_offset = where.slot_offset;
+        found.flags = where.word & (format::slot_displaced | format::slot_mark);
+        found.mark_offset = 0;
+    }
+    return found.replaces;
+}
+
+std::uint64_t writer::take_sequence() const noexcept
+{
+    std::uint64_t& next = block().next_sequence;
+    const std::uint64_t taken = load_relaxed(next);
+    store_relaxed(next, taken + 1);
+    std::atomic_thread_fence(std::memory_order_release);  // W1: raised before a record carries it
+    return taken;
+}
+
+log::record_fields writer::fields_for(format::record_kind kind, const target& where,
+                                      std::uint64_t base) const noexcept
+{
+    log::record_fields fields;
+    fields.kind = kind;
+    fields.sequence = take_sequence();
+    fields.supersedes = where.replaces;
+    if (where.replaces) {
+        fields.victim = format::make_victim(where.old.offset, where.old.header.checksum);
+    }
+    fields.wide = log::needs_wide(fields.sequence, base);
+    return fields;
+}
+
+std::uint64_t writer::write_behind_tail(const log::record_fields& fields, std::string_view key,
+                                        std::string_view value)
+{
+    const format::shard_block& mine = block();
+    const std::uint64_t size = format::record_size(log::meta_of(fields), key.size(), value.size());
+    std::byte* at = all_.memory.base() + mine.log_tail;
+    log::write_record(at, mine.log_tail, mine.log_extent, mine.base_sequence, mine.nonce, fields, key, value);
+    // The lines of the next record, while nobody waits for them.
+    for (std::uint64_t ahead = 0; ahead < 4 * 64; ahead += 64) {
+        __builtin_prefetch(at + size + ahead, 1);
+    }
+    return size;
+}
+
+void writer::set(std::uint64_t hash, std::string_view key, std::string_view value)
+{
+    locked_shard lock(all_, shard_);
+    crash_point("set.begin");
+    const std::uint64_t room = largest_overhead + key.size() + value.size();
+    target where;
+    do {
+        locate(hash, key, where);
+    } while (make_log_room(lock, room) == progress::look_again ||
+             (!where.replaces && make_slot(lock, hash, where) == progress::look_again));
+
+    format::shard_block& mine = block();
+    const log::record_fields fields = fields_for(format::record_kind::value, where, mine.base_sequence);
+    const std::uint64_t size = write_behind_tail(fields, key, value);
+    crash_point("set.record-written");
+
+    program steps(all_.memory, mine.intent);
+    const std::uint64_t offset = mine.log_tail;
+    steps.store(offset_of(mine.log_tail), offset + size);
+    if (where.mark_offset != 0) {
+        steps.store(where.mark_offset,
+                    load_relaxed(all_.memory.at<std::uint64_t>(where.mark_offset)) | format::slot_mark);
+    }
+    steps.store(where.slot_offset, format::make_slot(offset, format::tag_of(hash)) | where.flags);
+    const std::uint64_t gone = where.replaces ? where.old.size : 0;
+    if (where.replaces) {
+        steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + gone);
+    } else {
+        steps.store(offset_of(mine.entries), mine.entries + 1);
+    }
+    steps.store(offset_of(mine.live_bytes), mine.live_bytes + size - gone);
+    steps.run(set_points);
+}
+
+bool writer::erase(std::uint64_t hash, std::string_view key)
+{
+    locked_shard lock(all_, shard_);
+    crash_point("erase.begin");
+    target where;
+    do {
+        if (!locate(hash, key, where)) {
+            return false;
+        }
+    } while (make_log_room(lock, largest_overhead + key.size()) == progress::look_again);
+
+    format::shard_block& mine = block();
+    const log::record_fields fields = fields_for(format::record_kind::tombstone, where, mine.base_sequence);
+    const std::uint64_t size = write_behind_tail(fields, key, {});
+    crash_point("erase.record-written");
+
+    program steps(all_.memory, mine.intent);
+    steps.store(offset_of(mine.log_tail), mine.log_tail + size);
+    steps.store(where.slot_offset, where.flags & format::slot_mark);
+    steps.store(offset_of(mine.entries), mine.entries - 1);
+    steps.store(offset_of(mine.live_bytes), mine.live_bytes - where.old.size);
+    steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + where.old.size + size);
+    steps.run(erase_points);
+    return true;
+}
+
+namespace {
+
+/// A staged run is given back if its record was not published.
+class staged_run {
+public:
+    staged_run(const context& all, std::uint32_t shard, std::uint64_t units, std::uint32_t index)
+        : all_(all), index_(index), offset_(all.allocator.stage(shard, units, index))
+    {
+    }
+    staged_run(const staged_run&) = delete;
+    staged_run& operator=(const staged_run&) = delete;
+    ~staged_run()
+    {
+        if (!published_) {
+            try {
+                all_.allocator.unstage(all_.who.self->slot(), index_);
+            } catch (const error&) {
+                // The slot's word still names the run: whoever claims the slot next gives it back.
+            }
+        }
+    }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    [[nodiscard]] std::uint64_t word_offset() const noexcept
+    {
+        return all_.memory.superblock().identity.attachment_table_offset +
+               std::uint64_t{all_.who.self->slot()} * sizeof(format::attachment_slot) +
+               offsetof(format::attachment_slot, staged) + 8ULL * index_;
+    }
+    void published() noexcept { published_ = true; }
+
+private:
+    const context& all_;
+    std::uint32_t index_;
+    std::uint64_t offset_;
+    bool published_ = false;
+};
+
+}  // namespace
+
+void writer::set_large(std::uint64_t hash, std::string_view key, std::string_view value, std::uint32_t staged_index)
+{
+    // Always with a wide sequence number and a victim field, so that the body's place does not depend on what is
+    // found later under the lock.
+    constexpr std::uint16_t meta = format::meta_supersedes | format::meta_wide_sequence;
+    constexpr std::uint64_t body_at = format::key_start(meta);
+    const std::uint64_t size = format::record_size(meta, key.size(), value.size());
+    const std::uint64_t units = (format::extent_header_size + size + format::unit_size - 1) / format::unit_size;
+    staged_run run(all_, shard_, units, staged_index);
+    const std::uint64_t offset = run.offset() + format::extent_header_size;
+    const std::uint64_t nonce = all_.memory.at<format::extent_header>(run.offset()).nonce;
+    std::byte* at = all_.memory.base() + offset;
+    std::memcpy(at + body_at, key.data(), key.size());
+    std::memcpy(at + body_at + key.size(), value.data(), value.size());
+    const std::uint64_t body_hash = hash_bytes(at + body_at, key.size() + value.size(), nonce);
+    crash_point("set-large.filled");
+
+    locked_shard lock(all_, shard_);
+    target where;
+    do {
+        locate(hash, key, where);
+    } while (!where.replaces && make_slot(lock, hash, where) == progress::look_again);
+    log::record_fields fields = fields_for(format::record_kind::value, where, 0);
+    fields.supersedes = true;  // a zero victim is none
+    fields.wide = true;
+    log::write_head(at, offset, run.offset(), 0, fields, key.size(), value.size());
+    const std::uint32_t checksum = format::large_checksum({at, body_at}, body_hash, nonce, offset);
+    std::memcpy(at, &checksum, sizeof checksum);
+    crash_point("set-large.record-written");
+
+    format::shard_block& mine = block();
+    program steps(all_.memory, mine.intent);
+    if (where.mark_offset != 0) {
+        steps.store(where.mark_offset,
+                    load_relaxed(all_.memory.at<std::uint64_t>(where.mark_offset)) | format::slot_mark);
+    }
+    steps.store(where.slot_offset, format::make_slot(offset, format::tag_of(hash)) | where.flags);
+    const std::uint64_t gone = where.replaces ? where.old.size : 0;
+    steps.store(offset_of(mine.entries), mine.entries + (where.replaces ? 0 : 1));
+    steps.store(offset_of(mine.live_bytes), mine.live_bytes + size - gone);
+    steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + gone);
+    steps.store(run.word_offset(), 0);
+    run.published();
+    steps.run(large_points);
+}
+
+void writer::adopt(std::uint64_t hash, std::uint64_t record_offset, const index::found_slot* old)
+{
+    target where;
+    if (old != nullptr) {
+        where.slot_offset = old->slot_offset;
+        where.flags = old->word & (format::slot_displaced | format::slot_mark);
+    } else {
+        locked_shard lock(all_, shard_);
+        while (make_slot(lock, hash, where) == progress::look_again) {
+        }
+    }
+    if (where.mark_offset != 0) {
+        all_.memory.at<std::uint64_t>(where.mark_offset) |= format::slot_mark;
+    }
+    store_release(all_.memory.at<std::uint64_t>(where.slot_offset),
+                  format::make_slot(record_offset, format::tag_of(hash)) | where.flags);
+}
+
+void writer::abandon(const index::found_slot& where)
+{
+    store_release(all_.memory.at<std::uint64_t>(where.slot_offset), where.word & format::slot_mark);
+}
+
+void writer::append_guard(std::string_view key, std::uint64_t sequence, std::uint64_t victim)
+{
+    locked_shard lock(all_, shard_);
+    while (make_log_room(lock, largest_overhead + key.size()) == progress::look_again) {
+    }
+    format::shard_block& mine = block();
+    log::record_fields fields;
+    fields.kind = format::record_kind::tombstone;
+    fields.sequence = sequence;
+    fields.supersedes = true;
+    fields.victim = victim;
+    fields.wide = log::needs_wide(sequence, mine.base_sequence);
+    const std::uint64_t size = write_behind_tail(fields, key, {});
+    program steps(all_.memory, mine.intent);
+    steps.store(offset_of(mine.log_tail), mine.log_tail + size);
+    steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + size);
+    steps.run(guard_points);
+}
+
+}  // namespace kvdb::shard

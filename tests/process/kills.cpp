@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSL-1.0
+// kill -9 under load: nothing acknowledged is lost, nothing is torn, nobody is stuck.
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "ledger.hpp"
+#include "support/child.hpp"
+#include "support/fixture.hpp"
+
+using namespace kvdb;
+using namespace kvdb::testing;
+
+namespace {
+
+constexpr std::size_t writers = 3;
+constexpr std::size_t reader = 3;  // the fourth worker only reads
+
+struct load {
+    const std::filesystem::path& path;
+    shared<ledger> book{};
+    std::array<child, ledger::max_workers> workers{};
+    std::uint64_t starts = 0;
+
+    explicit load(const std::filesystem::path& file) : path(file) {}
+
+    void start(std::size_t worker)
+    {
+        const std::uint64_t seed = ++starts;
+        workers[worker] = child([this, worker, seed]() -> int {
+            if (worker == reader) {
+                book->read_for_ever(worker, path, seed);
+            }
+            book->write_for_ever(worker, path, seed);
+        });
+    }
+
+    /// Waits until a worker has done so many operations more.
+    [[nodiscard]] bool progresses(std::size_t worker, std::uint64_t operations)
+    {
+        const std::uint64_t goal = book->progress(worker) + operations;
+        return eventually([&] { return book->progress(worker) >= goal || workers[worker].ended(); }) &&
+               !workers[worker].ended();
+    }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(kills, store_fixture)
+
+BOOST_AUTO_TEST_CASE(of_writers_and_readers_under_load)
+{
+    const std::uint64_t rounds = setting("KVDB_TEST_KILLS", 240);
+    chance source(setting("KVDB_TEST_SEED", 1));
+    auto db = open(with_shards(4));  // attached all the time, so that no recovery helps
+    load work(file);
+    for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
+        work.start(worker);
+    }
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+        const std::size_t victim = source.below(8) == 0 ? reader : source.below(writers);
+        BOOST_REQUIRE_MESSAGE(work.progresses(victim, 1 + source.below(60)), "worker " << victim << " is stuck");
+        BOOST_REQUIRE_EQUAL(work.workers[victim].kill(), -SIGKILL);
+        if (victim != reader) {
+            BOOST_REQUIRE_EQUAL(work.book->settle(victim, db), "");
+        }
+        for (std::size_t other = 0; other < ledger::max_workers; ++other) {
+            BOOST_REQUIRE_MESSAGE(other == victim || work.progresses(other, 1), "survivor " << other << " is stuck");
+        }
+        work.start(victim);
+    }
+    for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
+        BOOST_REQUIRE(work.progresses(worker, 1));
+        BOOST_TEST(work.workers[worker].kill() == -SIGKILL);
+    }
+    for (std::size_t worker = 0; worker < writers; ++worker) {
+        BOOST_TEST(work.book->settle(worker, db) == "");
+    }
+    BOOST_TEST(db.stats().last_recovery.at_unix_ms == 0U);
+    expect_whole(db);
+}
+
+BOOST_AUTO_TEST_CASE(of_all_at_once_and_a_fresh_open)
+{
+    load work(file);
+    for (int round = 0; round < 12; ++round) {
+        for (std::size_t worker = 0; worker < writers; ++worker) {
+            work.start(worker);
+        }
+        for (std::size_t worker = 0; worker < writers; ++worker) {
+            BOOST_REQUIRE(work.progresses(worker, 20));
+        }
+        for (std::size_t worker = 0; worker < writers; ++worker) {
+            work.workers[worker].signal(SIGKILL);
+        }
+        for (std::size_t worker = 0; worker < writers; ++worker) {
+            BOOST_TEST(work.workers[worker].wait() == -SIGKILL);
+        }
+        options how;
+        how.distrust = round % 3 == 2;
+        const auto db = open(how);
+        for (std::size_t worker = 0; worker < writers; ++worker) {
+            BOOST_REQUIRE_EQUAL(work.book->settle(worker, db), "");
+        }
+        expect_whole(db);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "support/fixture.hpp"
+
+namespace kvdb::testing {
+
+void expect_whole(const database& db)
+{
+    const check_report report = db.check();
+    for (const check_fault& fault : report.faults) {
+        BOOST_ERROR("check: at " << fault.offset << ": " << fault.what);
+    }
+    std::uint64_t walked = 0;
+    db.for_each([&](std::string_view, std::string_view) { ++walked; });
+    BOOST_TEST(db.size() == walked);
+    BOOST_TEST(report.entries == walked);
+    const statistics stats = db.stats();
+    BOOST_TEST(stats.entries == walked);
+    BOOST_TEST(report.records >= report.entries);
+    BOOST_TEST(stats.file_size >= stats.log_bytes + stats.index_bytes + stats.free_bytes);
+    BOOST_TEST(stats.log_bytes >= stats.live_bytes);
+    BOOST_TEST(!stats.poisoned);
+}
+
+void expect_whole_file(const std::filesystem::path& path)
+{
+    {
+        const auto reader = database::open(path, with_mode(open_mode::read_only));
+        expect_whole(reader);
+    }
+    auto writer = database::open(path, with_mode(open_mode::open_only));
+    expect_whole(writer);
+    writer.close();
+}
+
+contents contents_of(const database& db)
+{
+    contents all;
+    db.for_each([&](std::string_view key, std::string_view value) {
+        const bool fresh = all.emplace(key, value).second;
+        BOOST_CHECK_MESSAGE(fresh, "for_each visited a key twice");
+    });
+    return all;
+}
+
+}  // namespace kvdb::testing

@@ -767,8 +767,12 @@ class ShardCheck:
         records, q, how, dropped = walk_extent(self.file, extent)
         self.records += len(records)
         self.dropped += dropped
-        if self.header.clean and extent.kind == LOG and how == AT_STOP:
-            self._check_log_end(extent, q)
+        if self.header.clean and extent.kind == LOG:
+            self._check_log_tail(extent, q)
+            if how == AT_STOP:
+                self._check_log_end(extent, q)
+        if self.header.clean and extent.kind == LARGE and not records:
+            self.fault(extent.offset, "C15", "the large extent has no valid record")
         seed, shard, take = self.header.seed, self.shard, self.content.add
         shift = 64 - (self.header.shard_count.bit_length() - 1)  # section 7
         limit = self.block["next_sequence"] if self.header.clean else 1 << 64
@@ -802,8 +806,13 @@ class ShardCheck:
             return
         self.fault(q, "C15", "the log extent at %d ends here without an end mark" % extent.offset)
 
+    def _check_log_tail(self, extent, q):
+        """C16 for the place where the walk of the shard's own extent ended."""
+        if self.block["log_extent"] == extent.offset and self.block["log_tail"] != q:
+            self.field_fault("log_tail", "C16", "but the walk of its extent ended at %d" % q)
+
     def _check_log_extent(self):
-        """C16."""
+        """C16 for what the extent's header says."""
         block = self.block
         if block["log_extent"] == 0:
             return

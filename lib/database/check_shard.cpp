@@ -13,12 +13,31 @@ shard_check::shard_check(const shard::context& all, const io::file& data, std::u
                          const std::vector<log::found_extent>& extents, bool judge_index, bool checksums)
     : all_(all), data_(data), shard_(shard), judge_index_(judge_index), checksums_(checksums)
 {
+    const std::vector<std::uint64_t> staged = judge_index ? staged_runs() : std::vector<std::uint64_t>{};
     for (const log::found_extent& extent : extents) {
-        if (extent.header.shard == shard) {
+        const bool unpublished = std::find(staged.begin(), staged.end(), extent.offset) != staged.end();
+        if (extent.header.shard == shard && !unpublished) {
             ++extent_count_;
             (extent.kind() == format::extent_kind::index ? index_extents_ : log_extents_).push_back(extent);
         }
     }
+}
+
+/// Runs that are being filled with large values: no part of the log yet.
+std::vector<std::uint64_t> shard_check::staged_runs() const
+{
+    const format::identity_block& id = all_.memory.superblock().identity;
+    std::vector<std::uint64_t> offsets;
+    for (std::uint32_t i = 0; i < id.attachment_count; ++i) {
+        const auto& slot = all_.memory.at<format::attachment_slot>(
+            id.attachment_table_offset + std::uint64_t{i} * sizeof(format::attachment_slot));
+        for (const std::uint64_t& word : slot.staged) {
+            if (load_relaxed(word) != 0) {
+                offsets.push_back(extents::allocator::offset_of(load_relaxed(word)));
+            }
+        }
+    }
+    return offsets;
 }
 
 std::string_view shard_check::key_of(const record& of) const noexcept
@@ -39,7 +58,7 @@ void shard_check::run(const std::function<void(std::uint64_t)>& progress)
 
 void shard_check::walk_log(const std::function<void(std::uint64_t)>& progress)
 {
-    log::record_walker walker(data_, all_.memory.superblock().identity, checksums_);
+    log::record_walker walker(data_, checksums_);
     const std::uint64_t next = load_acquire(block().next_sequence);
     for (const log::found_extent& extent : log_extents_) {
         const log::walk_end end = walker.walk(extent, [&](const log::parsed_record& found) {
@@ -78,8 +97,12 @@ void shard_check::judge_end(const log::found_extent& extent, const log::walk_end
               "C16: the records end here, but log_tail is " + std::to_string(load_relaxed(block().log_tail)));
         return;
     }
-    if (extent.kind() == format::extent_kind::large || end.why == reason::end_mark || end.why == reason::full) {
-        return;  // what a large extent should hold, the index tells
+    if (end.why == reason::end_mark || end.why == reason::full) {
+        return;
+    }
+    if (extent.kind() == format::extent_kind::large) {
+        fault(end.offset, "C15: the large record here is not whole");
+        return;
     }
     const format::shard_block& mine = block();
     const bool current = load_relaxed(mine.log_extent) == extent.offset;
@@ -87,7 +110,9 @@ void shard_check::judge_end(const log::found_extent& extent, const log::walk_end
     const bool handed_over = incoming != load_relaxed(mine.accepted_log) &&
                              extents::allocator::offset_of(incoming) == extent.offset &&
                              end.offset == extent.offset + format::extent_header_size;
-    if (end.why == reason::blank && (current || handed_over)) {
+    // Behind the tail of a shard that somebody is writing to, or died writing to, a record may be half there.
+    const bool being_written = current && load_relaxed(mine.lock) != 0;
+    if (being_written || (end.why == reason::blank && (current || handed_over))) {
         return;
     }
     fault(end.offset, end.why == reason::blank ? "C15: the log ends here, without an end mark"

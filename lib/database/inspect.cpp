@@ -93,7 +93,8 @@ void describe_allocator(fields& out, const format::allocator_block& allocator)
     d.number(8, 8, "frontiers[0].end", allocator.frontiers[0].end, "");
     d.number(16, 8, "frontiers[1].next", allocator.frontiers[1].next, "fresh space for the index");
     d.number(24, 8, "frontiers[1].end", allocator.frontiers[1].end, "");
-    d.number(offsetof(block, free_bytes), 8, "free_bytes", allocator.free_bytes, "in lists of free runs, frontiers not counted");
+    d.number(offsetof(block, free_bytes), 8, "free_bytes", allocator.free_bytes,
+             "in lists of free runs, frontiers not counted");
     d.number(offsetof(block, next_order), 8, "next_order", allocator.next_order, "order number of the next extent");
     d.number(offsetof(block, log_bytes), 8, "log_bytes", allocator.log_bytes, "in log extents");
     d.number(offsetof(block, index_bytes), 8, "index_bytes", allocator.index_bytes, "in index extents");

@@ -78,7 +78,7 @@ void describe_record(fields& out, const log::parsed_record& record, const format
 bool describe_record_around(fields& out, const specimen& seen, const log::found_extent& extent, std::uint64_t offset)
 {
     bool found = false;
-    log::record_walker walker(seen.file(), seen.identity());
+    log::record_walker walker(seen.file());
     const log::walk_end end = walker.walk(extent, [&](const log::parsed_record& record) {
         if (offset >= record.offset && offset < record.offset + record.size) {
             describe_record(out, record, seen.load<format::record_header>(record.offset));
@@ -146,7 +146,7 @@ struct newest {
 std::optional<newest> newest_record(const specimen& seen, std::uint32_t shard, std::string_view key)
 {
     std::optional<newest> best;
-    log::record_walker walker(seen.file(), seen.identity());
+    log::record_walker walker(seen.file());
     for (const log::found_extent& extent : log::find_extents(seen.file(), seen.identity(), seen.usable())) {
         if (extent.header.shard != shard || extent.kind() == format::extent_kind::index) {
             continue;

@@ -183,7 +183,7 @@ void recovery::rebuild_shard(std::uint32_t shard)
     std::sort(mine.begin(), mine.end(), [](const auto& a, const auto& b) { return a.header.order < b.header.order; });
     findings found;
     losers lost;
-    log::record_walker walker(data_, all_.memory.superblock().identity);
+    log::record_walker walker(data_);
     for (const log::found_extent& extent : mine) {
         const std::uint64_t before = found.kept;
         all_.block(shard).log_bytes += extent.bytes();

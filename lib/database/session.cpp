@@ -155,7 +155,7 @@ void session::attach_writer()
         prepare_as_first(judge_volatile(file_size), file_size);
     } else {
         const std::uint64_t published = file_head(data_).block.state.file_size;
-        if (published > file_size) {
+        if (published > data_.size()) {  // asked anew: it may have grown meanwhile
             throw error(errc::damaged, "'" + data_.path().string() + "' is shorter than its writers published");
         }
         map(io::mapping_kind::shared, published);
@@ -256,9 +256,9 @@ void session::attach_reader()
     const std::uint64_t file_size = data_.size();
     judge_file(file_size);
     gate_.join_users();
+    const bool shared = gate_.writers_attached();
     const format::superblock block = file_head(data_).block;
-    const bool live =
-        (gate_.writers_attached() && block.state.file_size <= file_size) || judge_volatile(file_size) != trust::none;
+    const bool live = shared ? block.state.file_size <= data_.size() : judge_volatile(file_size) != trust::none;
     if (live) {
         map(io::mapping_kind::read_only, block.state.file_size);
     } else {

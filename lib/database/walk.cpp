@@ -5,6 +5,7 @@
 #include "index/lookup.hpp"
 #include "shard/reader.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace kvdb {
@@ -17,6 +18,15 @@ struct segment_copy {
     std::vector<std::uint64_t> words;
     std::uint64_t next_tag = tags;
 };
+
+/// A record that stands in two slots, because a move is under way or its writer died in it, counts once.
+void drop_twins(std::vector<std::uint64_t>& words)
+{
+    const auto place = [](std::uint64_t word) { return word & format::position_mask; };
+    std::sort(words.begin(), words.end(), [&](auto a, auto b) { return place(a) < place(b); });
+    words.erase(std::unique(words.begin(), words.end(), [&](auto a, auto b) { return place(a) == place(b); }),
+                words.end());
+}
 
 /// False if the index leads outside the file.
 bool copy_segment(io::memory& memory, std::uint64_t directory_word, std::uint64_t tag, segment_copy& copy)
@@ -38,7 +48,8 @@ bool copy_segment(io::memory& memory, std::uint64_t directory_word, std::uint64_
     const auto& segment = memory.at<format::segment>(offset);
     const auto take = [&](const std::uint64_t& slot) {
         const std::uint64_t word = load_acquire(slot);
-        if ((word & format::position_mask) != 0) {
+        // Where a split is half done, the old segment still holds entries that were visited in a new one.
+        if ((word & format::position_mask) != 0 && format::slot_tag(word) >= tag) {
             copy.words.push_back(word);
         }
     };
@@ -74,6 +85,7 @@ void walk_entries(session& of, engine::visitor visit, void* target)
         for (std::uint64_t tag = 0; tag < tags;) {
             const std::uint64_t shape = load_acquire(block.shape);
             const std::uint64_t directory = load_acquire(block.directory);
+            const std::uint64_t armed_before = load_acquire(block.intent.armed);
             const bool whole = directory == 0 || copy_segment(all.memory, directory, tag, copy);
             std::atomic_thread_fence(std::memory_order_acquire);
             if (load_relaxed(block.shape) != shape || load_relaxed(block.directory) != directory) {
@@ -84,6 +96,9 @@ void walk_entries(session& of, engine::visitor visit, void* target)
             }
             if (directory == 0) {
                 break;
+            }
+            if (armed_before != 0 || load_relaxed(block.intent.armed) != 0) {
+                drop_twins(copy.words);
             }
             for (const std::uint64_t word : copy.words) {
                 // Log extents are not recycled while anybody has the file open, so the record stays where it is.

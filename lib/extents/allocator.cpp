@@ -227,20 +227,34 @@ void allocator::release(std::uint64_t extent_offset)
 
 void allocator::push_extent(word_edits& edits, std::uint64_t extent_offset) const
 {
+    const auto found = extent_at(memory_, extent_offset);
+    if (!found) {
+        return;
+    }
+    const format::extent_header& header = *found;
     const auto& id = memory_.superblock().identity;
-    if (extent_offset < id.first_extent_offset || !memory_.covers(extent_offset, format::unit_size)) {
-        return;
-    }
-    const auto header = memory_.at<format::extent_header>(extent_offset);
-    if (!format::valid_extent(header, id, extent_offset, memory_.known_size()) || header.shard >= id.shard_count) {
-        return;
-    }
     auto& owner = memory_.at<format::shard_block>(id.shard_table_offset +
                                                   std::uint64_t{header.shard} * sizeof(format::shard_block));
     const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
     push(edits, class_of(static_cast<format::extent_kind>(header.kind)), extent_offset, header.units);
     edits.add(block().log_bytes, less);
     edits.add(owner.log_bytes, less);
+}
+
+std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset)
+{
+    const format::identity_block& id = memory.superblock().identity;
+    if (offset % format::unit_size != 0 || offset < id.first_extent_offset ||
+        !memory.covers(offset, format::unit_size)) {
+        return std::nullopt;
+    }
+    const auto header = memory.at<format::extent_header>(offset);
+    // The run may end in space that another process has just added.
+    if (!memory.covers(offset, std::uint64_t{header.units} * format::unit_size) ||
+        !format::valid_extent(header, id, offset, memory.known_size())) {
+        return std::nullopt;
+    }
+    return header;
 }
 
 }  // namespace kvdb::extents

@@ -105,6 +105,9 @@ private:
     const party& who_;
 };
 
+/// The header of the extent at `offset`, if a valid one is there and its whole run lies in the file.
+[[nodiscard]] std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset);
+
 /// Class of the runs of a kind.
 [[nodiscard]] constexpr std::uint32_t class_of(format::extent_kind kind) noexcept
 {

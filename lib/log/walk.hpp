@@ -58,8 +58,8 @@ struct walk_end {
 /// Walks the records of a log or large extent in order; reuses its buffer from call to call.
 class record_walker {
 public:
-    record_walker(const io::file& file, const format::identity_block& identity, bool verify = true)
-        : file_(file), identity_(identity), verify_(verify)
+    explicit record_walker(const io::file& file, bool verify = true)
+        : file_(file), verify_(verify)
     {
     }
 
@@ -82,7 +82,6 @@ private:
                                  std::uint64_t& hash) const;
 
     const io::file& file_;
-    const format::identity_block& identity_;
     bool verify_;  // checksums; without them a record is what looks like one
     std::vector<std::byte> buffer_;
 };

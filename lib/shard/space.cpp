@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A writer's room: for records in the log, for segments and directories in the index extents.
 #include "extents/redo.hpp"
-#include "format/validate.hpp"
 #include "shard/writer.hpp"
 
 #include <algorithm>
@@ -28,16 +27,12 @@ std::uint64_t units_for(std::uint64_t bytes) noexcept
 format::extent_header writer::incoming_header(std::uint64_t word, format::extent_kind kind) const
 {
     const std::uint64_t offset = extents::allocator::offset_of(word);
-    format::extent_header header{};
-    if (all_.memory.covers(offset, format::unit_size)) {
-        header = all_.memory.at<format::extent_header>(offset);
-    }
-    if (!format::valid_extent(header, all_.memory.superblock().identity, offset, all_.memory.known_size()) ||
-        header.kind != static_cast<std::uint16_t>(kind) || header.shard != shard_) {
+    const auto found = extents::extent_at(all_.memory, offset);
+    if (!found || found->kind != static_cast<std::uint16_t>(kind) || found->shard != shard_) {
         throw error(errc::damaged, "shard " + std::to_string(shard_) + " was handed the run at offset " +
                                        std::to_string(offset) + ", which is no extent for it");
     }
-    return header;
+    return *found;
 }
 
 writer::progress writer::make_log_room(locked_shard& lock, std::uint64_t bytes)

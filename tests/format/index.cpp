@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(the_masks_do_not_overlap)
     BOOST_TEST((format::position_mask & tag_field) == 0U);
     BOOST_TEST((format::position_mask ^ tag_field ^ format::slot_displaced ^ format::slot_mark) == ~std::uint64_t{0});
     BOOST_TEST(((format::position_mask + 1) << 2) == format::max_file_size);
-    BOOST_TEST(1U << format::bucket_bits == format::buckets_per_segment);
+    BOOST_TEST((1U << format::bucket_bits) == format::buckets_per_segment);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

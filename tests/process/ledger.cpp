@@ -18,7 +18,7 @@ bool present(std::uint64_t version)
 
 std::string value_of(std::uint64_t key, std::uint64_t version)
 {
-    return telling_value(key, version, version % 64 == 1 ? 40'000 : 16 + version * 37 % 400);
+    return telling_value(key, version, version % 97 == 33 ? 40'000 : 16 + version * 37 % 400);
 }
 
 /// Does the database's answer show this version?

@@ -24,9 +24,9 @@ echo "$answer"
 [[ $answer == "hello from kvdb" ]]
 
 say tests/real/load_packages.sh
-tests/real/load_packages.sh "$db"
+tests/real/load_packages.sh "$scratch/real"
 
 say kvdb info
-"$KVDB" -f "$db" info
+"$KVDB" -f "$scratch/real/packages.kvdb" info
 echo
 echo "The tool is $KVDB"

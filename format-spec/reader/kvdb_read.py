@@ -480,7 +480,7 @@ class Header:
             self.faults.add(296, "C9", "wrong clean checksum")
             return False
         size = state["file_size"]
-        if not self.first_extent <= size <= min(file.size, MAX_FILE_SIZE):
+        if not self.first_extent <= size <= min(file.size, MAX_FILE_SIZE) or size % UNIT:
             self.faults.add(256, "C10", "the published size %d does not fit the file of %d bytes" % (size, file.size))
             return False
         return state["volatile_layout"] == 1
@@ -1059,11 +1059,32 @@ def check_free_lists(file, header, extents, faults):
             runs[at] = at + UNIT * units
             word_at = at + 72
             at = file.u64(word_at)
+    spaces = sorted(list(runs.items()) + check_frontiers(header, extents, extent_starts, faults))
     behind = 0
-    for start in sorted(runs):
+    for start, end in spaces:
         if start < behind:
-            faults.add(start, "C22", "the free run at %d overlaps one before it" % start)
-        behind = max(behind, runs[start])
+            faults.add(start, "C22", "the free space at %d overlaps other free space before it" % start)
+        behind = max(behind, end)
+
+
+def check_frontiers(header, extents, extent_starts, faults):
+    """C22 for the frontiers: [(next, end)] of those that are not empty and lie where they may."""
+    spaces = []
+    for i in (0, 1):
+        start, end = header.allocator["frontiers[%d]" % i]
+        outside = start != end and (start < header.first_extent or end > header.end)
+        if start > end or start % UNIT or end % UNIT or outside:
+            what = "is from %d to %d" % (start, end)
+        elif start != end:
+            spaces.append((start, end))
+            j = bisect_right(extent_starts, end - 1) - 1
+            if j < 0 or extents[j].offset + extents[j].size <= start:
+                continue
+            what = "overlaps the extent at %d" % extents[j].offset
+        else:
+            continue
+        faults.add(ALLOCATOR_AT + 16 * i, "C22", "the frontier of class %d %s" % (i, what))
+    return spaces
 
 
 def judge_run(file, header, extents, extent_starts, runs, at):

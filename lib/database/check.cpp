@@ -187,6 +187,7 @@ void file_check::judge_free_lists()
     if (!judge_index_) {
         return;
     }
+    const std::uint64_t armed = load_acquire(allocator.intent.armed);
     const std::uint64_t order = load_acquire(allocator.next_order);
     const std::uint64_t free_bytes = load_acquire(allocator.free_bytes);
     std::vector<check_fault> found;
@@ -195,6 +196,16 @@ void file_check::judge_free_lists()
     std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;  // begin, end
     for (const log::found_extent& extent : extents) {
         runs.emplace_back(extent.offset, extent.end());
+    }
+    for (const format::frontier& fresh : allocator.frontiers) {
+        const std::uint64_t next = load_relaxed(fresh.next);
+        const std::uint64_t behind = load_relaxed(fresh.end);
+        if (next > behind || (next != behind && (next < of_.identity().first_extent_offset || behind > end)) ||
+            next % format::unit_size != 0 || behind % format::unit_size != 0) {
+            found.push_back({of_.memory().offset_of(&fresh), "C22: the frontier is no run of units of the file"});
+        } else if (next != behind) {
+            runs.emplace_back(next, behind);
+        }
     }
     const std::size_t used = runs.size();
     const std::uint64_t most = end / format::unit_size;
@@ -227,7 +238,8 @@ void file_check::judge_free_lists()
         }
     }
     // A list that changed while it was followed proves nothing.
-    if (load_acquire(allocator.next_order) == order && load_acquire(allocator.free_bytes) == free_bytes) {
+    if (armed == 0 && load_acquire(allocator.next_order) == order && load_acquire(allocator.intent.armed) == 0 &&
+        load_acquire(allocator.free_bytes) == free_bytes && load_acquire(of_.superblock().state.file_size) == end) {
         for (check_fault& each : found) {
             fault(each.offset, std::move(each.what));
         }

@@ -2,6 +2,7 @@
 #include "database/checkpoint.hpp"
 
 #include "format/validate.hpp"
+#include "io/cancellation.hpp"
 #include "io/crash_point.hpp"
 #include "io/lock_word.hpp"
 #include "shard/writer.hpp"
@@ -102,6 +103,7 @@ void write_checkpoint(const shard::context& all, const io::file& data, const std
 
 void run_checkpoint(const shard::context& all, const io::file& data)
 {
+    const io::no_cancellation whole;
     refuse_if_poisoned(all, data);
     format::lock_block& locks = all.memory.superblock().locks;
     const std::uint64_t started_before = load_acquire(locks.checkpoints_started);

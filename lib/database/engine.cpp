@@ -26,8 +26,11 @@ void check_options_of(const options& how)
     }
 }
 
-void check_key(std::string_view key)
+void check_key(std::string_view& key)
 {
+    if (key.data() == nullptr) {
+        key = "";  // memcpy and its like want an address even for nothing
+    }
     if (key.size() > max_key_size) {
         throw error(errc::key_too_large, "a key of " + std::to_string(key.size()) + " bytes is longer than " +
                                              std::to_string(max_key_size));
@@ -50,14 +53,29 @@ engine::engine(const std::filesystem::path& path, const options& how)
     check_options_of(how);
     io::watch_forks(*this);
     try {
-        auto first = std::make_unique<session>(path, how);
-        const std::lock_guard guard(session_mutex_);
-        sessions_.push_back(std::move(first));
-        current_.store(sessions_.back().get(), std::memory_order_release);
+        current_.store(&attached(std::make_unique<session>(path, how)), std::memory_order_release);
     } catch (...) {
         io::unwatch_forks(*this);
         throw;
     }
+}
+
+/// Lists the session before it attaches, for the sake of a fork meanwhile, and strikes it off if it cannot.
+session& engine::attached(std::unique_ptr<session> fresh)
+{
+    session* const now = fresh.get();
+    {
+        const std::lock_guard guard(session_mutex_);
+        sessions_.push_back(std::move(fresh));
+    }
+    try {
+        now->attach();
+    } catch (...) {
+        const std::lock_guard guard(session_mutex_);
+        std::erase_if(sessions_, [&](const auto& each) { return each.get() == now; });
+        throw;
+    }
+    return *now;
 }
 
 engine::~engine()
@@ -78,17 +96,19 @@ void engine::close()
     }
 }
 
-session& engine::renew(const session* outdated)
+session& engine::renew(session* outdated)
 {
-    const std::lock_guard guard(session_mutex_);
-    session* now = current_.load(std::memory_order_relaxed);
-    if (now == outdated) {
-        sessions_.push_back(std::make_unique<session>(*outdated));
-        now = sessions_.back().get();
-        staged_in_use_.store(0, std::memory_order_relaxed);
-        current_.store(now, std::memory_order_release);
+    if (outdated == nullptr) {
+        throw error(errc::closed, "the database handle is closed");
     }
-    return *now;
+    // No lock is held while the new session attaches, which can take as long as a recovery.
+    session& fresh = attached(std::make_unique<session>(*outdated));
+    session* expected = outdated;
+    if (current_.compare_exchange_strong(expected, &fresh, std::memory_order_acq_rel)) {
+        return fresh;
+    }
+    fresh.leave();  // another thread was faster
+    return *expected;
 }
 
 session& engine::writable()
@@ -109,7 +129,7 @@ auto engine::reading(Operation&& operation)
             return operation(now);  // nobody rebuilds under an attached writer
         }
         if (now.was_rebuilt()) {
-            renew(&now);
+            static_cast<void>(renew(&now));
             continue;
         }
         try {
@@ -167,23 +187,14 @@ void engine::set(std::string_view key, std::string_view value)
 void engine::set_large(session& now, std::uint32_t shard, std::uint64_t hash, std::string_view key,
                        std::string_view value)
 {
-    staged_free_.acquire();
-    std::uint32_t used = staged_in_use_.load(std::memory_order_relaxed);
-    std::uint32_t index = 0;
-    do {
-        index = static_cast<std::uint32_t>(std::countr_one(used));
-    } while (!staged_in_use_.compare_exchange_weak(used, used | (1U << index), std::memory_order_acquire));
-    const auto give_back = [&]() noexcept {
-        staged_in_use_.fetch_and(~(1U << index), std::memory_order_release);
-        staged_free_.release();
-    };
+    const std::uint32_t index = now.acquire_staged();
     try {
         shard::writer(now.shards(), shard).set_large(hash, key, value, index);
     } catch (...) {
-        give_back();
+        now.release_staged(index);
         throw;
     }
-    give_back();
+    now.release_staged(index);
 }
 
 bool engine::erase(std::string_view key)
@@ -224,7 +235,11 @@ void engine::sync()
 
 void engine::walk(visitor visit, void* target)
 {
-    walk_entries(current(), visit, target);
+    session* now = &current();
+    while (now->read_only() && now->was_rebuilt()) {
+        now = &renew(now);
+    }
+    walk_entries(*now, visit, target);
 }
 
 statistics engine::stats()

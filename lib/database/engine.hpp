@@ -18,7 +18,6 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
-#include <semaphore>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,7 +55,8 @@ private:
     }
     [[nodiscard]] session& writable();
     /// Replaces `outdated`, unless another thread has done so already.
-    session& renew(const session* outdated);
+    session& renew(session* outdated);
+    [[nodiscard]] session& attached(std::unique_ptr<session> fresh);
     /// Runs `operation(session)` again for as long as the file was rebuilt under it.
     template <class Operation>
     auto reading(Operation&& operation);
@@ -68,13 +68,10 @@ private:
     void after_fork_in_parent() noexcept override;
     void after_fork_in_child() noexcept override;
 
-    // written under session_mutex_
     std::atomic<session*> current_{nullptr};
+    // guarded by session_mutex_
     std::mutex session_mutex_;
-    std::vector<std::unique_ptr<session>> sessions_;  // the last is the current one
-    // atomic
-    std::atomic<std::uint32_t> staged_in_use_{0};
-    std::counting_semaphore<4> staged_free_{4};
+    std::vector<std::unique_ptr<session>> sessions_;  // the current one and those it replaced
 };
 
 /// The parts of `stats`, `check` and `walk` that work on one session.

@@ -77,6 +77,7 @@ void describe_state(fields& out, const format::state_block& state)
     d.bits(at + 48, 8, "file.checksum", state.file.checksum, "");
     d.number(offsetof(block, checkpoint_number), 8, "checkpoint_number", state.checkpoint_number,
              "of the latest finished checkpoint");
+    d.number(offsetof(block, openings), 8, "openings", state.openings, "of the file by a first writer");
     const std::uint64_t last = offsetof(block, last_recovery);
     d.number(last, 8, "last_recovery.at_unix_ms", state.last_recovery.at_unix_ms, "");
     d.number(last + 8, 8, "last_recovery.duration_us", state.last_recovery.duration_us, "");

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <string>
+#include <system_error>
 #include <thread>
 
 namespace kvdb {
@@ -29,7 +31,7 @@ recovery::recovery(const shard::context& all, io::file& data, const progress_fun
 {
     const format::identity_block& identity = all_.memory.superblock().identity;
     extents_.resize(identity.shard_count);
-    for (const log::found_extent& extent : log::find_extents(data_, identity, file_size_)) {
+    for (const log::found_extent& extent : log::find_extents(data_, identity, file_size_, &cut_off_)) {
         if (extent.kind() == format::extent_kind::index) {
             index_extents_.push_back(extent);
         } else {
@@ -83,7 +85,7 @@ void recovery::run(bool durable)
 }
 
 /// A header that stayed valid on disk could swallow a new neighbour, so it must be gone there before its space is
-/// used.
+/// used. So must one whose run ends behind the file: it would become valid when the file grows.
 void recovery::drop_index_extents(bool durable)
 {
     std::uint64_t index_units = 0;
@@ -92,6 +94,9 @@ void recovery::drop_index_extents(bool durable)
         std::memset(all_.memory.base() + extent.offset, 0, format::extent_header_size);
         index_units += extent.header.units;
         next_order = std::max(next_order, extent.header.order + 1);
+    }
+    for (const std::uint64_t offset : cut_off_) {
+        std::memset(all_.memory.base() + offset, 0, format::extent_header_size);
     }
     std::vector<extents::run> used;
     for (const auto& of_shard : extents_) {
@@ -123,10 +128,7 @@ void recovery::raise_incarnation(bool durable)
             highest = std::max(highest, incarnation_of(extent.header.base_sequence));
         }
     }
-    block.state.incarnation = highest + 1;
-    for (std::uint32_t i = 0; i < extents_.size(); ++i) {
-        all_.block(i).next_sequence = (block.state.incarnation << format::sequence_bits) + 1;
-    }
+    begin_incarnation(highest + 1);
     if (durable) {
         data_.sync();
     }
@@ -140,21 +142,34 @@ void recovery::rebuild_shards()
     const unsigned wanted = total_bytes_ < 4 * format::region_size ? 1 : std::min({cores, count, most_threads});
     {
         std::vector<std::jthread> helpers;
-        for (unsigned i = 1; i < wanted; ++i) {
-            helpers.emplace_back([this] { work(); });
+        try {
+            for (unsigned i = 1; i < wanted; ++i) {
+                helpers.emplace_back([this] { work(); });
+            }
+        } catch (const std::system_error&) {
+            // No more threads to be had: those there are will do.
         }
         work();
     }
     if (failure_) {
         std::rethrow_exception(failure_);
     }
-    // Records from before a crash never carry a number that a new one will.
-    format::superblock& block = all_.memory.superblock();
-    if (incarnation_of(sum_.highest) >= block.state.incarnation) {
-        block.state.incarnation = incarnation_of(sum_.highest) + 1;
-        for (std::uint32_t i = 0; i < count; ++i) {
-            all_.block(i).next_sequence = (block.state.incarnation << format::sequence_bits) + 1;
-        }
+    if (incarnation_of(sum_.highest) >= all_.memory.superblock().state.incarnation) {
+        begin_incarnation(incarnation_of(sum_.highest) + 1);
+    }
+}
+
+/// New records never carry a number that one from before the crash has, found or lost.
+void recovery::begin_incarnation(std::uint64_t incarnation)
+{
+    constexpr std::uint64_t last = (std::uint64_t{1} << (64 - format::sequence_bits)) - 1;
+    if (incarnation > last) {
+        throw error(errc::damaged, "'" + data_.path().string() + "' claims to have been recovered " +
+                                       std::to_string(incarnation - 1) + " times, more than the format can count");
+    }
+    all_.memory.superblock().state.incarnation = incarnation;
+    for (std::uint32_t i = 0; i < extents_.size(); ++i) {
+        all_.block(i).next_sequence = (incarnation << format::sequence_bits) + 1;
     }
 }
 

@@ -56,6 +56,7 @@ private:
 
     void drop_index_extents(bool durable);
     void raise_incarnation(bool durable);
+    void begin_incarnation(std::uint64_t incarnation);
     void rebuild_shards();
     void work();
     void rebuild_shard(std::uint32_t shard);
@@ -73,6 +74,7 @@ private:
     bool durable_ = true;
     std::vector<std::vector<log::found_extent>> extents_;  // of log and large, by shard
     std::vector<log::found_extent> index_extents_;
+    std::vector<std::uint64_t> cut_off_;  // headers of runs that end behind the file
     std::uint64_t total_bytes_ = 0;
     std::atomic<std::uint32_t> next_shard_{0};
     // guarded by mutex_

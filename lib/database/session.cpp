@@ -5,13 +5,16 @@
 #include "database/recovery.hpp"
 #include "extents/redo.hpp"
 #include "format/validate.hpp"
+#include "io/cancellation.hpp"
 #include "io/crash_point.hpp"
 #include "io/fork_watch.hpp"
 #include "shard/writer.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kvdb {
@@ -49,19 +52,18 @@ struct file_head {
 session::session(const std::filesystem::path& path, const options& how) : how_(how)
 {
     open_or_create(path);
-    attach();
 }
 
 session::session(const session& other)
     : how_(other.how_), data_(other.data_.reopen(other.read_only() ? io::access::read : io::access::write))
 {
-    attach();
 }
 
 void session::open_or_create(const std::filesystem::path& path)
 {
     const io::access wanted = read_only() ? io::access::read : io::access::write;
     const bool creates = how_.mode == open_mode::open_or_create || how_.mode == open_mode::create_only;
+    bool name_was_taken = false;
     for (;;) {
         if (how_.mode == open_mode::create_only) {
             if (!create_database(path, how_)) {
@@ -74,16 +76,18 @@ void session::open_or_create(const std::filesystem::path& path)
             data_ = io::file::open(path, wanted);
             return;
         } catch (const error& failure) {
-            if (!creates || failure.reason() != errc::no_such_file) {
+            // A name that is taken and leads nowhere, twice: a link to what is not there.
+            if (!creates || failure.reason() != errc::no_such_file || name_was_taken) {
                 throw;
             }
         }
-        static_cast<void>(create_database(path, how_));  // false: somebody else was faster, which will do as well
+        name_was_taken = !create_database(path, how_);  // somebody else was faster, which will do as well
     }
 }
 
 void session::attach()
 {
+    const io::no_cancellation whole;
     stamp_ = io::current_stamp();
     party_.timeout = how_.lock_timeout;
     party_.self = &attachment_;
@@ -116,8 +120,9 @@ session::trust session::judge_volatile(std::uint64_t file_size) const
 {
     const file_head head(data_);
     const format::state_block& state = head.block.state;
-    if (how_.distrust || state.volatile_layout != format::volatile_layout || state.file_size > file_size ||
-        state.file_size < head.block.identity.first_extent_offset || state.file_size % format::unit_size != 0) {
+    if (how_.distrust || state.poison != 0 || state.volatile_layout != format::volatile_layout ||
+        state.file_size > file_size || state.file_size < head.block.identity.first_extent_offset ||
+        state.file_size % format::unit_size != 0) {
         return trust::none;
     }
     if (state.clean == 1) {
@@ -146,7 +151,10 @@ void session::map(io::mapping_kind kind, std::uint64_t size)
 
 void session::attach_writer()
 {
-    gate_ = gate(data_, io::access::write);
+    {
+        const io::fork_pause together;
+        gate_ = gate(data_, io::access::write);
+    }
     gate_.enter(io::lock_kind::exclusive, open_patience);
     const std::uint64_t file_size = data_.size();
     judge_file(file_size);  // again: only now does nobody change it
@@ -159,7 +167,7 @@ void session::attach_writer()
             throw error(errc::damaged, "'" + data_.path().string() + "' is shorter than its writers published");
         }
         map(io::mapping_kind::shared, published);
-        attachment_ = io::attachment::claim(data_, *memory_);
+        attachment_ = claim_attachment();
         free_dead_staged();
     }
     rebuilds_seen_ = load_acquire(superblock().state.rebuilds);
@@ -176,25 +184,34 @@ void session::prepare_as_first(trust found, std::uint64_t file_size)
     }
     map(io::mapping_kind::shared, file_head(data_).block.state.file_size);
     if (found == trust::clean) {
-        clear_flag_durably(false);
+        clear_flag_durably();
         crash_point("open.flag-cleared");
+        store_identity();
     }
+    // Private readers that could not trust what this writer trusts move to the live index.
+    std::atomic_ref<std::uint64_t>(superblock().state.openings).fetch_add(1, std::memory_order_acq_rel);
     repair_everything();
-    attachment_ = io::attachment::claim(data_, *memory_);
+    attachment_ = claim_attachment();
     free_dead_staged();
     reset_table();
 }
 
-void session::clear_flag_durably(bool zero_identity)
+/// G1. The identity is zero while the flag is being cleared: a process that finds a clear flag and its own boot's
+/// identity may rely on the flag being clear on the medium too.
+void session::clear_flag_durably()
 {
     format::state_block& state = superblock().state;
-    format::file_identity now{};
-    if (zero_identity || !data_.identify(now)) {
-        now = {};
-    }
-    state.file = now;
     std::atomic_ref<std::uint32_t>(state.clean).store(0, std::memory_order_release);
-    data_.sync();
+    state.file = {};
+    flush_or_poison(*context_, data_);
+}
+
+void session::store_identity()
+{
+    format::file_identity now{};
+    if (data_.identify(now)) {
+        superblock().state.file = now;
+    }
 }
 
 /// In exclusive use: carries out what was armed, closes the logs of whoever died in an append, frees all locks.
@@ -207,42 +224,55 @@ void session::repair_everything()
         if (!redone && load_relaxed(block.lock) != 0) {
             shard::seal(*context_, i);
         }
-        store_release(block.lock, std::uint64_t{0});
         crash_point("repair.shard");
+    }
+    for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
+        store_release(context_->block(i).lock, std::uint64_t{0});
+    }
+    // What was carried out may have been forged.
+    const std::uint64_t size = load_acquire(superblock().state.file_size);
+    if (size < identity().first_extent_offset || size % format::unit_size != 0 || size > data_.size()) {
+        throw error(errc::damaged, "the published size of '" + data_.path().string() + "' is impossible");
     }
 }
 
-/// Gives back the runs that dead handles had staged. A shard whose lock a dead handle holds may be about to publish
-/// one of them, so every such lock is taken over, and what is armed under it carried out, first.
+/// Gives back the runs that dead handles had staged. A shard may hold an armed program that is about to publish one
+/// of them, or to zero a `staged` word that is ours by now, whoever its lock names; so each shard is repaired first.
 void session::free_dead_staged()
 {
+    std::vector<std::uint32_t> dead;
     for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
-        auto& slot = memory_->at<format::attachment_slot>(identity().attachment_table_offset +
-                                                          std::uint64_t{i} * sizeof(format::attachment_slot));
-        bool any = false;
-        for (const std::uint64_t& word : slot.staged) {
-            any = any || load_relaxed(word) != 0;
+        const auto& slot = attachment_entry(i);
+        const bool mine = i == attachment_.slot();
+        const bool any = std::any_of(std::begin(slot.staged), std::end(slot.staged),
+                                     [](const std::uint64_t& word) { return load_relaxed(word) != 0; });
+        if ((mine && attachment_.inherited()) || (any && (mine || !attachment_.slot_is_live(i)))) {
+            dead.push_back(i);
         }
-        if (!any || (i != attachment_.slot() && attachment_.slot_is_live(i))) {
-            continue;
-        }
-        for (std::uint32_t s = 0; s < identity().shard_count; ++s) {
-            const std::uint64_t holder = load_acquire(context_->block(s).lock);
-            if ((holder & format::lock_slot_mask) == i + 1) {
-                const shard::locked_shard repaired(*context_, s);
-            }
-        }
-        for (std::uint32_t k = 0; k < std::size(slot.staged); ++k) {
+    }
+    if (dead.empty()) {
+        return;
+    }
+    for (std::uint32_t s = 0; s < identity().shard_count; ++s) {
+        const shard::locked_shard repaired(*context_, s);
+    }
+    for (const std::uint32_t i : dead) {
+        for (std::uint32_t k = 0; k < std::size(attachment_entry(i).staged); ++k) {
             allocator_->unstage(i, k);
         }
     }
 }
 
+format::attachment_slot& session::attachment_entry(std::uint32_t index)
+{
+    return memory_->at<format::attachment_slot>(identity().attachment_table_offset +
+                                                std::uint64_t{index} * sizeof(format::attachment_slot));
+}
+
 void session::reset_table()
 {
     for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
-        auto& slot = memory_->at<format::attachment_slot>(identity().attachment_table_offset +
-                                                          std::uint64_t{i} * sizeof(format::attachment_slot));
+        auto& slot = attachment_entry(i);
         if (i != attachment_.slot() && load_relaxed(slot.pid) != 0 && !attachment_.slot_is_live(i)) {
             store_relaxed(slot.pid, std::uint32_t{0});
         }
@@ -251,46 +281,93 @@ void session::reset_table()
 
 void session::attach_reader()
 {
-    gate_ = gate(data_, io::access::read);
-    gate_.enter(io::lock_kind::shared, open_patience);
-    const std::uint64_t file_size = data_.size();
-    judge_file(file_size);
-    gate_.join_users();
-    const bool shared = gate_.writers_attached();
-    const format::superblock block = file_head(data_).block;
-    const bool live = shared ? block.state.file_size <= data_.size() : judge_volatile(file_size) != trust::none;
-    if (live) {
-        map(io::mapping_kind::read_only, block.state.file_size);
-    } else {
+    {
+        const io::fork_pause together;
+        gate_ = gate(data_, io::access::read);
+    }
+    for (;;) {
+        gate_.enter(io::lock_kind::shared, open_patience);
+        const std::uint64_t file_size = data_.size();
+        judge_file(file_size);
+        gate_.join_users();
+        const bool shared = gate_.writers_attached();
+        const format::superblock block = file_head(data_).block;
+        const bool live = shared ? block.state.file_size <= data_.size() : judge_volatile(file_size) != trust::none;
+        rebuilds_seen_ = block.state.rebuilds;
+        openings_seen_ = block.state.openings;
+        if (live) {
+            map(io::mapping_kind::read_only, block.state.file_size);
+            gate_.leave();
+            return;
+        }
+        // Nobody is kept out while the private index is built: a writer that comes makes it useless, and is noticed.
+        gate_.leave();
         header_view_ = std::make_unique<io::memory>(data_, io::mapping_kind::read_only, format::header_size);
         recover(file_size);
+        if (!was_rebuilt()) {
+            return;
+        }
+        header_view_.reset();
     }
-    rebuilds_seen_ = block.state.rebuilds;
-    gate_.leave();
 }
 
 void session::recover(std::uint64_t file_size)
 {
-    const std::uint64_t usable = file_size / format::unit_size * format::unit_size;
+    const std::uint64_t usable = std::min(file_size, format::max_file_size) / format::unit_size * format::unit_size;
     map(read_only() ? io::mapping_kind::detached : io::mapping_kind::shared, usable);
     if (!read_only()) {
+        if (std::exchange(superblock().state.poison, 0) != 0) {
+            write_anew(usable);
+        }
+        clear_flag_durably();
         std::atomic_ref<std::uint64_t>(superblock().state.rebuilds).fetch_add(1, std::memory_order_acq_rel);
-        clear_flag_durably(true);
         crash_point("recover.identity-zeroed");
     }
     recovery work(*context_, data_, how_.on_recovery, usable);
     work.reset_volatile();
-    attachment_ = read_only() ? io::attachment::solitary(*memory_) : io::attachment::claim(data_, *memory_);
+    attachment_ = read_only() ? io::attachment::solitary(*memory_) : claim_attachment();
     work.run(!read_only());
     if (!read_only()) {
+        flush_or_poison(*context_, data_);
         write_checkpoint(*context_, data_, published_sequences(*context_));
-        format::file_identity now{};
-        if (data_.identify(now)) {
-            superblock().state.file = now;
-        }
-        data_.sync();
+        store_identity();
+        flush_or_poison(*context_, data_);
         crash_point("recover.done");
     }
+}
+
+/// After a failed flush the system may hold for written what is not on the medium: make all of it dirty again.
+void session::write_anew(std::uint64_t size)
+{
+    std::vector<std::byte> buffer(std::min<std::uint64_t>(size, 1024 * 1024));
+    for (std::uint64_t at = 0; at < size; at += buffer.size()) {
+        const std::span<std::byte> part(buffer.data(), std::min<std::uint64_t>(buffer.size(), size - at));
+        const std::size_t missing = data_.read_at(at, part);
+        data_.write_at(at, part.first(part.size() - missing));
+    }
+}
+
+io::attachment session::claim_attachment()
+{
+    const io::fork_pause together;  // a fork sees the description and who owns it, or neither
+    return io::attachment::claim(data_, *memory_);
+}
+
+std::uint32_t session::acquire_staged()
+{
+    staged_free_.acquire();
+    std::uint32_t used = staged_in_use_.load(std::memory_order_relaxed);
+    std::uint32_t index = 0;
+    do {
+        index = static_cast<std::uint32_t>(std::countr_one(used));
+    } while (!staged_in_use_.compare_exchange_weak(used, used | (1U << index), std::memory_order_acquire));
+    return index;
+}
+
+void session::release_staged(std::uint32_t index) noexcept
+{
+    staged_in_use_.fetch_and(~(1U << index), std::memory_order_release);
+    staged_free_.release();
 }
 
 void session::abandon() noexcept
@@ -301,6 +378,7 @@ void session::abandon() noexcept
 
 void session::leave()
 {
+    const io::no_cancellation whole;
     if (!gate_.is_open() || read_only()) {
         gate_.close();
         return;
@@ -324,19 +402,19 @@ void session::leave()
 void session::finish_clean()
 {
     format::state_block& state = superblock().state;
-    if (load_acquire(state.poison) != 0) {
-        return;  // what did not reach the disk must not be called clean
+    if (load_acquire(state.poison) != 0 || state.clean == 1) {
+        return;  // what did not reach the disk must not be called clean; what is clean must not be touched
     }
     repair_everything();
     free_dead_staged();
     reset_table();
     attachment_.detach();
-    data_.sync();
+    flush_or_poison(*context_, data_);
     crash_point("close.synced");
     write_checkpoint(*context_, data_, published_sequences(*context_), false);
-    state.clean = 1;
     state.clean_checksum = format::clean_checksum(superblock(), &context_->block(0), identity().shard_count);
-    data_.sync();
+    std::atomic_ref<std::uint32_t>(state.clean).store(1, std::memory_order_release);
+    flush_or_poison(*context_, data_);
     crash_point("close.clean");
 }
 

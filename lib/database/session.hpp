@@ -20,24 +20,34 @@
 
 #include <kvdb/options.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <semaphore>
 
 namespace kvdb {
 
 class session {
 public:
+    /// Opens or creates the file. Nothing is locked or mapped before `attach`.
     session(const std::filesystem::path& path, const options& how);
-    /// A new attachment to the file of another one, which may have been inherited through a fork.
+    /// For a new attachment to the file of another session, which may have been inherited through a fork.
     explicit session(const session& other);
     session& operator=(const session&) = delete;
     ~session() = default;  // descriptors and mappings go; nothing is written (see `leave`)
 
+    /// Passes the gate; the first writer to come recovers if it must. Once, before anything else is asked for. The
+    /// handle knows of this session already, so that a fork meanwhile closes the child's copies of its descriptors.
+    void attach();
     /// Detaches in good order. The last writer to go makes the file durable and clean.
     void leave();
     /// In a forked child: closes what only the parent may hold, unlocking nothing.
     void abandon() noexcept;
+
+    /// One of the four `staged` words of this attachment, for as long as a large value is being written.
+    [[nodiscard]] std::uint32_t acquire_staged();
+    void release_staged(std::uint32_t index) noexcept;
 
     [[nodiscard]] bool read_only() const noexcept { return how_.mode == open_mode::read_only; }
     [[nodiscard]] bool private_index() const noexcept { return header_view_ != nullptr; }
@@ -61,21 +71,26 @@ public:
     [[nodiscard]] bool was_rebuilt() const noexcept
     {
         const io::memory& live = header_view_ != nullptr ? *header_view_ : *memory_;
-        return load_acquire(live.superblock().state.rebuilds) != rebuilds_seen_;
+        const format::state_block& state = live.superblock().state;
+        return load_acquire(state.rebuilds) != rebuilds_seen_ ||
+               (header_view_ != nullptr && load_acquire(state.openings) != openings_seen_);
     }
 
 private:
     enum class trust : std::uint8_t { clean, same_boot, none };
 
     void open_or_create(const std::filesystem::path& path);
-    void attach();
     void attach_writer();
     void attach_reader();
     void judge_file(std::uint64_t file_size) const;
     [[nodiscard]] trust judge_volatile(std::uint64_t file_size) const;
     void map(io::mapping_kind kind, std::uint64_t size);
     void prepare_as_first(trust found, std::uint64_t file_size);
-    void clear_flag_durably(bool zero_identity);
+    void clear_flag_durably();
+    void store_identity();
+    void write_anew(std::uint64_t size);
+    [[nodiscard]] io::attachment claim_attachment();
+    [[nodiscard]] format::attachment_slot& attachment_entry(std::uint32_t index);
     void repair_everything();
     void free_dead_staged();
     void reset_table();
@@ -93,6 +108,9 @@ private:
     std::unique_ptr<shard::context> context_;
     std::uint64_t stamp_ = 0;
     std::uint64_t rebuilds_seen_ = 0;
+    std::uint64_t openings_seen_ = 0;
+    std::atomic<std::uint32_t> staged_in_use_{0};
+    std::counting_semaphore<4> staged_free_{4};
 };
 
 /// Makes an empty database under a temporary name and links it into place whole. False if the name is taken.

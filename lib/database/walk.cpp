@@ -91,6 +91,10 @@ void walk_entries(session& of, engine::visitor visit, void* target)
             if (load_relaxed(block.shape) != shape || load_relaxed(block.directory) != directory) {
                 continue;
             }
+            if (of.read_only() && of.was_rebuilt()) {
+                throw error(errc::busy, "'" + of.data().path().string() +
+                                            "' was rebuilt by a writer during the walk; begin it again");
+            }
             if (!whole) {
                 shard::throw_bad_lookup(all, shard);
             }

@@ -4,6 +4,7 @@
 #include "extents/allocator_lock.hpp"
 #include "extents/word_edits.hpp"
 #include "format/validate.hpp"
+#include "io/cancellation.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -63,8 +64,9 @@ std::optional<allocator::placement> allocator::find(std::uint32_t run_class, std
     }
     const format::frontier& fresh = block().frontiers[run_class];
     const std::uint64_t bytes = units * format::unit_size;
-    if (fresh.end < fresh.next || fresh.next % format::unit_size != 0 ||
-        (fresh.next != fresh.end && !memory_.covers(fresh.next, fresh.end - fresh.next))) {
+    const std::uint64_t first = memory_.superblock().identity.first_extent_offset;
+    if (fresh.end < fresh.next || fresh.next % format::unit_size != 0 || fresh.end % format::unit_size != 0 ||
+        (fresh.next != fresh.end && (fresh.next < first || !memory_.covers(fresh.next, fresh.end - fresh.next)))) {
         throw error(errc::damaged,
                     "the allocator's frontier in '" + file_.path().string() + "' lies outside the file");
     }
@@ -86,7 +88,9 @@ void allocator::take(word_edits& edits, const placement& where, std::uint32_t ru
     std::byte* start = memory_.base() + where.taken.offset;
     constexpr std::uint64_t kept = format::free_run_offset + sizeof(format::free_run);
     std::memset(start, 0, format::free_run_offset);
-    std::memset(start + kept, 0, where.taken.units * format::unit_size - kept);
+    if (where.taken.kind != format::extent_kind::large) {
+        std::memset(start + kept, 0, where.taken.units * format::unit_size - kept);
+    }
     edits.set_at(where.list_word, where.list_next);
     edits.set(block().free_bytes,
               edits.get(block().free_bytes) - (where.taken.units + where.remainder) * format::unit_size);
@@ -126,12 +130,13 @@ void allocator::write_header(word_edits& edits, const run& taken, std::uint32_t 
     edits.set(block().next_order, header.order + 1);
 }
 
-bool allocator::hand_out(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
-                         std::uint64_t base_sequence, std::uint64_t& destination, std::uint32_t run_class)
+std::optional<std::uint64_t> allocator::hand_out(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+                                                 std::uint64_t base_sequence, std::uint64_t& destination,
+                                                 std::uint32_t run_class)
 {
     auto where = find(run_class, units);
     if (!where) {
-        return false;
+        return std::nullopt;
     }
     where->taken.kind = kind;
     word_edits edits(memory_);
@@ -144,23 +149,32 @@ bool allocator::hand_out(std::uint32_t shard, format::extent_kind kind, std::uin
     const bool is_index = kind == format::extent_kind::index;
     edits.add(is_index ? block().index_bytes : block().log_bytes, bytes);
     edits.add(is_index ? owner.index_bytes : owner.log_bytes, bytes);
-    edits.set(destination, (serial << 32) | (where->taken.offset / format::unit_size));
+    const std::uint64_t word = (serial << 32) | (where->taken.offset / format::unit_size);
+    edits.set(destination, word);
     edits.run(block().intent, hand_out_points);
-    return true;
+    return word;
+}
+
+void allocator::settle()
+{
+    if (load_acquire(block().intent.armed) != 0) {
+        const locked guard(*this);
+    }
 }
 
 std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
                                 std::uint64_t base_sequence, std::uint64_t& destination,
                                 const std::uint64_t* accepted)
 {
+    const io::no_cancellation whole;
     for (;;) {
         {
             const locked guard(*this);
             if (accepted != nullptr && load_acquire(destination) != load_acquire(*accepted)) {
                 return load_acquire(destination);  // somebody else was faster
             }
-            if (hand_out(shard, kind, units, base_sequence, destination, class_of(kind))) {
-                return load_relaxed(destination);
+            if (const auto word = hand_out(shard, kind, units, base_sequence, destination, class_of(kind))) {
+                return *word;
             }
         }
         try {
@@ -174,10 +188,10 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
             if (accepted != nullptr && load_acquire(destination) != load_acquire(*accepted)) {
                 return load_acquire(destination);
             }
-            if (!hand_out(shard, kind, units, base_sequence, destination, 1 - class_of(kind))) {
-                throw;
+            if (const auto word = hand_out(shard, kind, units, base_sequence, destination, 1 - class_of(kind))) {
+                return *word;
             }
-            return load_relaxed(destination);
+            throw;
         }
     }
 }
@@ -199,6 +213,9 @@ std::uint64_t allocator::stage(std::uint32_t shard, std::uint64_t units, std::ui
     auto& slot =
         memory_.at<format::attachment_slot>(memory_.superblock().identity.attachment_table_offset +
                                             std::uint64_t{who_.self->slot()} * sizeof(format::attachment_slot));
+    if (load_relaxed(slot.staged[staged_index]) != 0) {
+        unstage(who_.self->slot(), staged_index);  // an earlier attempt could not
+    }
     return offset_of(obtain(shard, format::extent_kind::large, units, 0, slot.staged[staged_index], nullptr));
 }
 

@@ -14,7 +14,7 @@
 // apart; growth is held while the file system allocates. Death: while growing, the file may be longer than its
 // published size, which the next growth makes good. Otherwise the redo program decides. Invariants
 //   E1  Runs do not overlap; every byte from first_extent_offset to file_size is in one run, list or frontier.
-//   E2  A run is all zero behind its header when it is handed out.
+//   E2  A run of kind log or index is all zero behind its header when it is handed out.
 //   E3  A free run holds no valid extent header at its start.
 #ifndef KVDB_EXTENTS_ALLOCATOR_HPP
 #define KVDB_EXTENTS_ALLOCATOR_HPP
@@ -61,6 +61,10 @@ public:
     /// Takes a staged run back, if the word still names one.
     void unstage(std::uint32_t attachment, std::uint32_t staged_index);
 
+    /// Returns when whatever a dead process began with the allocator's lock is carried out. A shard that takes a run
+    /// asks for this first: the program that handed it over may still be armed, and its replay zeroes the run's
+    /// start.
+    void settle();
     /// Recovery alone: frees an extent that holds nothing.
     void release(std::uint64_t extent_offset);
     /// Exclusive use alone: finishes what a dead process left and frees the lock words.
@@ -78,6 +82,8 @@ public:
 
 private:
     class locked;
+    /// A growth that was armed and not carried out has targets behind the published size, in the file all the same.
+    void know_whole_file() const;
     struct placement {
         run taken;
         std::uint64_t list_word = 0;  // word that pointed at the run; 0 = taken from the frontier
@@ -93,8 +99,9 @@ private:
     void push_extent(class word_edits& edits, std::uint64_t extent_offset) const;
     void write_header(class word_edits& edits, const run& taken, std::uint32_t shard,
                       std::uint64_t base_sequence) const;
-    [[nodiscard]] bool hand_out(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
-                                std::uint64_t base_sequence, std::uint64_t& destination, std::uint32_t run_class);
+    [[nodiscard]] std::optional<std::uint64_t> hand_out(std::uint32_t shard, format::extent_kind kind,
+                                                        std::uint64_t units, std::uint64_t base_sequence,
+                                                        std::uint64_t& destination, std::uint32_t run_class);
     std::uint64_t obtain(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
                          std::uint64_t base_sequence, std::uint64_t& destination, const std::uint64_t* accepted);
     void grow(std::uint32_t run_class, std::uint64_t units);

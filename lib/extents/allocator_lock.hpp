@@ -19,6 +19,7 @@ public:
         // Fresh or taken over makes no difference: all that a holder does is one redo program.
         static_cast<void>(io::lock(word_, *owner.who_.self, owner.who_.timeout, "the allocator's lock"));
         try {
+            owner.know_whole_file();
             redo_program<48>::replay(owner.memory_, owner.block().intent);
         } catch (...) {
             io::unlock(word_);

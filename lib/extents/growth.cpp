@@ -105,8 +105,16 @@ void allocator::publish_growth(std::uint32_t run_class, std::uint64_t begin, std
     edits.run(block().intent, growth_points);
 }
 
+void allocator::know_whole_file() const
+{
+    if (load_acquire(block().intent.armed) != 0) {
+        memory_.grown_to(file_.size() / format::unit_size * format::unit_size);
+    }
+}
+
 void allocator::repair_locks()
 {
+    know_whole_file();
     redo_program<48>::replay(memory_, block().intent);
     auto& locks = memory_.superblock().locks;
     store_release(locks.allocator, std::uint64_t{0});

@@ -16,6 +16,8 @@
 #include "io/crash_point.hpp"
 #include "io/memory.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -89,6 +91,11 @@ private:
     static void replay_armed(io::memory& memory, intent_type& target, std::uint64_t length);
     static bool well_formed(io::memory& memory, const std::uint64_t* payload, std::size_t length);
 
+    /// Of the header, programs store to the published size and to the allocator alone; other checks rely on the rest.
+    static constexpr std::uint64_t file_size_at =
+        format::superblock_offset + offsetof(format::superblock, state) + offsetof(format::state_block, file_size);
+    static constexpr std::uint64_t first_target = format::superblock_offset + offsetof(format::superblock, allocator);
+
     static void execute(io::memory& memory, const std::uint64_t* payload, std::size_t length,
                         const char* step) noexcept
     {
@@ -109,6 +116,7 @@ private:
                     detail::apply_bump(memory, offset);
                     i += 1;
                     break;
+                default: return;  // not reached: programs are written here or were judged
             }
             crash_point(step);
         }
@@ -148,7 +156,8 @@ bool redo_program<Words>::well_formed(io::memory& memory, const std::uint64_t* p
         if (size == 3) {
             words = payload[i + 2];
         }
-        if (offset % 8 != 0 || offset < format::superblock_offset || words > format::max_file_size / 8 ||
+        const bool wrong_target = offset < first_target && !(offset == file_size_at && words == 1);
+        if (offset % 8 != 0 || wrong_target || words > format::max_file_size / 8 ||
             !memory.covers(offset, words * 8)) {
             return false;
         }
@@ -160,12 +169,17 @@ bool redo_program<Words>::well_formed(io::memory& memory, const std::uint64_t* p
 template <std::size_t Words>
 void redo_program<Words>::replay_armed(io::memory& memory, intent_type& target, std::uint64_t length)
 {
-    if (length > intent_type::capacity || !well_formed(memory, target.payload, length)) {
+    // From a copy: a forged program may store into itself.
+    std::array<std::uint64_t, intent_type::capacity> payload{};
+    if (length <= intent_type::capacity) {
+        std::copy_n(target.payload, length, payload.begin());
+    }
+    if (length > intent_type::capacity || !well_formed(memory, payload.data(), length)) {
         throw error(errc::damaged, "the redo program at offset " + std::to_string(memory.offset_of(&target)) +
                                        " is not one that kvdb writes");
     }
     crash_point("redo.begin");
-    execute(memory, target.payload, length, "redo.step");
+    execute(memory, payload.data(), length, "redo.step");
     store_release(target.armed, std::uint64_t{0});
     crash_point("redo.done");
 }

@@ -80,7 +80,8 @@ struct state_block {
     file_identity file;
     std::uint64_t checkpoint_number;  // of the latest finished checkpoint
     recovery_record last_recovery;
-    std::uint64_t reserved[3];
+    std::uint64_t openings;  // raised whenever a writer finds itself the first; private readers watch it
+    std::uint64_t reserved[2];
 };
 static_assert(on_disk<state_block, 192>);
 static_assert(offsetof(state_block, file) == 64);

@@ -66,6 +66,10 @@ template <class Matches>
         if ((word & format::position_mask) == 0 || (word & compared_bits) != pattern) {
             continue;
         }
+        // Header and key are one line; where the value lies is known only when they are here. Ask for its lines now.
+        const std::byte* record = memory.base() + format::slot_offset(word);
+        __builtin_prefetch(record + 64);
+        __builtin_prefetch(record + 128);
         const outcome one = matches(format::slot_offset(word));
         if (one != outcome::absent) {
             result = {memory.offset_of(&slot), word};

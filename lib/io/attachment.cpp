@@ -30,6 +30,7 @@ attachment attachment::claim(const file& of, memory& mapped)
             crash_point("attach.locked");
             const std::uint32_t generation = load_relaxed(slot->generation) + 1;
             store_release(slot->generation, generation);  // pairs with holder_is_dead
+            self.inherited_ = load_relaxed(slot->pid) != 0;
             store_relaxed(slot->since_unix_ms, unix_milliseconds());
             store_relaxed(slot->pid, process_id());
             self.slot_ = i;

@@ -31,6 +31,8 @@ public:
     /// For memory that no other process sees: owns lock words without a slot, and takes every other owner for alive.
     [[nodiscard]] static attachment solitary(memory& detached) noexcept;
 
+    /// True if the slot's former owner did not leave in good order.
+    [[nodiscard]] bool inherited() const noexcept { return inherited_; }
     [[nodiscard]] bool is_attached() const noexcept { return descriptor_.is_open(); }
     [[nodiscard]] std::uint64_t lock_word() const noexcept { return word_; }
     [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
@@ -55,6 +57,7 @@ private:
     std::uint32_t slot_ = 0;
     std::uint32_t count_ = 0;
     std::uint64_t word_ = 0;
+    bool inherited_ = false;
 };
 
 }  // namespace kvdb::io

@@ -132,7 +132,9 @@ file file::create_for(const std::filesystem::path& final_name)
     if (named < 0) {
         throw_errno(errno, "cannot create", name);
     }
-    return {named, name};
+    file made(named, name);
+    made.temporary_ = true;
+    return made;
 }
 
 file file::reopen(access how) const
@@ -154,7 +156,10 @@ file file::reopen(access how) const
 }
 
 file::file(file&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), nameless_(other.nameless_), path_(std::move(other.path_))
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      nameless_(other.nameless_),
+      temporary_(std::exchange(other.temporary_, false)),
+      path_(std::move(other.path_))
 {
 }
 
@@ -164,6 +169,7 @@ file& file::operator=(file&& other) noexcept
         close();
         descriptor_ = std::exchange(other.descriptor_, -1);
         nameless_ = other.nameless_;
+        temporary_ = std::exchange(other.temporary_, false);
         path_ = std::move(other.path_);
     }
     return *this;
@@ -176,6 +182,9 @@ file::~file()
 
 void file::close() noexcept
 {
+    if (std::exchange(temporary_, false)) {
+        ::unlink(path_.c_str());
+    }
     if (descriptor_ >= 0) {
         ::close(std::exchange(descriptor_, -1));
     }

@@ -73,6 +73,7 @@ private:
 
     int descriptor_ = -1;
     bool nameless_ = false;
+    bool temporary_ = false;  // has a name that goes when it is closed
     std::filesystem::path path_;
 };
 

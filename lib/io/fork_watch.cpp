@@ -23,6 +23,7 @@ namespace {
 struct registry {
     std::mutex mutex;
     std::vector<fork_aware*> handles;
+    std::mutex descriptions;  // taken behind `mutex` and the handles' own; owns no thread, so a child can unlock it
     std::uint64_t stamp = 1;  // copied by fork; a child takes the next
 };
 
@@ -38,10 +39,12 @@ void before() noexcept
     for (fork_aware* handle : all().handles) {
         handle->before_fork();
     }
+    all().descriptions.lock();
 }
 
 void after_in_parent() noexcept
 {
+    all().descriptions.unlock();
     for (fork_aware* handle : all().handles) {
         handle->after_fork_in_parent();
     }
@@ -50,6 +53,8 @@ void after_in_parent() noexcept
 
 void after_in_child() noexcept
 {
+    all().descriptions.unlock();
+    store_release(*detail::fork_page, std::uint64_t{0});  // wiped already, where the kernel can
     for (fork_aware* handle : all().handles) {
         handle->after_fork_in_child();
     }
@@ -72,6 +77,16 @@ void prepare_page()
 }
 
 }  // namespace
+
+fork_pause::fork_pause() noexcept
+{
+    all().descriptions.lock();
+}
+
+fork_pause::~fork_pause()
+{
+    all().descriptions.unlock();
+}
 
 std::uint64_t detail::renew_stamp() noexcept
 {

@@ -27,6 +27,16 @@ protected:
 void watch_forks(fork_aware& handle);
 void unwatch_forks(fork_aware& handle) noexcept;
 
+/// Held while a description for locks is opened and stored where the fork handler finds it: a fork comes before or
+/// after.
+class fork_pause {
+public:
+    fork_pause() noexcept;
+    fork_pause(const fork_pause&) = delete;
+    fork_pause& operator=(const fork_pause&) = delete;
+    ~fork_pause();
+};
+
 namespace detail {
 /// First word of the wiped page; null until somebody watches.
 extern std::uint64_t* fork_page;

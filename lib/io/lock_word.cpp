@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/lock_word.hpp"
 
+#include "io/cancellation.hpp"
 #include "io/crash_point.hpp"
 
 #include <algorithm>
@@ -44,7 +45,9 @@ acquired lock_slowly(std::uint64_t& word, const attachment& self, std::chrono::m
         }
         pause();
     }
-    const clock::time_point deadline = clock::now() + limit;
+    constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
+    const no_cancellation whole;
+    const clock::time_point deadline = clock::now() + std::min(limit, longest);
     std::chrono::microseconds nap = first_nap;
     for (;;) {
         std::uint64_t seen = shared.load(std::memory_order_relaxed);

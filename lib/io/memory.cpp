@@ -46,7 +46,7 @@ public:
             kind == mapping_kind::shared ? boost::interprocess::read_write : boost::interprocess::read_only;
         region_ = boost::interprocess::mapped_region(open_mapping(opened.descriptor()), mode, 0, reserved);
         base_ = static_cast<std::byte*>(region_.get_address());
-        // A child made by fork attaches anew; it needs the mapping, so nothing is advised against inheriting it.
+        static_cast<void>(::madvise(base_, reserved, MADV_HUGEPAGE));
     }
     reservation(const reservation&) = delete;
     reservation& operator=(const reservation&) = delete;
@@ -63,6 +63,7 @@ public:
     /// Detached memory alone: makes the first `size` bytes usable.
     void open_up_to(const file& opened, std::uint64_t size)
     {
+        size = (size + 4095) / 4096 * 4096;
         if (kind_ == mapping_kind::detached && size > usable_) {
             if (::mprotect(base_ + usable_, size - usable_, PROT_READ | PROT_WRITE) != 0) {
                 throw_errno(errno, "cannot get memory for a private index of", opened.path());
@@ -111,7 +112,10 @@ void memory::reserve_for(std::uint64_t size)
         try {
             const std::uint64_t reserved = std::max(wanted, least);
             reservations_.push_back(std::make_unique<reservation>(file_, kind_, file_.size(), reserved));
+            // Between these stores an address of either mapping is looked up among all of them.
+            reserved_.store(0, std::memory_order_release);
             base_.store(reservations_.back()->base(), std::memory_order_release);
+            reserved_.store(reserved, std::memory_order_release);
             return;
         } catch (const boost::interprocess::interprocess_exception& failure) {
             if (wanted <= least) {
@@ -124,6 +128,19 @@ void memory::reserve_for(std::uint64_t size)
             }
         }
     }
+}
+
+std::uint64_t memory::offset_in_older(const void* address) const noexcept
+{
+    const std::lock_guard guard(mutex_);
+    const auto* wanted = static_cast<const std::byte*>(address);
+    for (const auto& each : reservations_) {
+        const auto distance = static_cast<std::uint64_t>(wanted - each->base());
+        if (distance < each->reserved()) {
+            return distance;
+        }
+    }
+    return 0;  // not reached: every address comes from a mapping
 }
 
 void memory::grown_to(std::uint64_t size)

@@ -62,9 +62,11 @@ public:
     {
         return *reinterpret_cast<Struct*>(base() + offset);
     }
+    /// Of an address within any mapping that this object ever made: another thread may have mapped anew since.
     [[nodiscard]] std::uint64_t offset_of(const void* address) const noexcept
     {
-        return static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base());
+        const auto distance = static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base());
+        return distance < reserved_.load(std::memory_order_relaxed) ? distance : offset_in_older(address);
     }
 
 private:
@@ -72,14 +74,16 @@ private:
 
     [[nodiscard]] bool covers_after_growth(std::uint64_t offset, std::uint64_t bytes);
     void reserve_for(std::uint64_t size);
+    [[nodiscard]] std::uint64_t offset_in_older(const void* address) const noexcept;
 
     const file& file_;
     const mapping_kind kind_;
     // written under mutex_, read by everybody
     std::atomic<std::byte*> base_{nullptr};
+    std::atomic<std::uint64_t> reserved_{0};  // bytes; never more than the current mapping has
     std::atomic<std::uint64_t> known_size_{0};
     // guarded by mutex_
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::vector<std::unique_ptr<reservation>> reservations_;
 };
 

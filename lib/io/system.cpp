@@ -22,8 +22,9 @@ bool link_into_place(file& made, const std::filesystem::path& final_name)
         failure =
             ::renameat2(AT_FDCWD, source.c_str(), AT_FDCWD, final_name.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
     }
-    if (!made.nameless_) {
+    if (made.temporary_) {
         ::unlink(source.c_str());
+        made.temporary_ = false;
     }
     if (failure != 0 && failure != EEXIST) {
         throw_errno(failure, "cannot put into place", final_name);

@@ -83,7 +83,7 @@ inline void write_end_mark(std::byte* at, std::uint64_t offset, std::uint64_t ex
 {
     record_fields fields;
     fields.kind = format::record_kind::end;
-    write_record(at, offset, extent, 0, nonce, fields, {}, {});
+    write_record(at, offset, extent, 0, nonce, fields, "", {});
 }
 
 }  // namespace kvdb::log

@@ -39,10 +39,10 @@ bool all_zero(const std::byte* bytes, std::size_t size) noexcept
 }  // namespace
 
 std::vector<found_extent> find_extents(const io::file& file, const format::identity_block& identity,
-                                       std::uint64_t limit)
+                                       std::uint64_t limit, std::vector<std::uint64_t>* cut_off)
 {
     std::vector<found_extent> found;
-    std::vector<std::byte> buffer(window);
+    std::vector<std::byte> buffer(std::min(window, limit));
     std::uint64_t loaded_from = 0;
     std::uint64_t loaded = 0;
     for (std::uint64_t at = identity.first_extent_offset; at + format::unit_size <= limit;) {
@@ -63,6 +63,9 @@ std::vector<found_extent> find_extents(const io::file& file, const format::ident
             found.push_back(extent);
             at = extent.end();
         } else {
+            if (cut_off != nullptr && format::valid_extent(extent.header, identity, at, format::max_file_size)) {
+                cut_off->push_back(at);
+            }
             at += format::unit_size;
         }
     }

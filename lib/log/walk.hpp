@@ -26,8 +26,10 @@ struct found_extent {
 };
 
 /// All extents from the first to `limit`: run by run over valid headers, unit by unit over everything else.
+/// `cut_off`, if given, receives the offsets of headers that are whole but for a run that ends behind `limit`.
 [[nodiscard]] std::vector<found_extent> find_extents(const io::file& file, const format::identity_block& identity,
-                                                     std::uint64_t limit);
+                                                     std::uint64_t limit,
+                                                     std::vector<std::uint64_t>* cut_off = nullptr);
 
 struct parsed_record {
     std::uint64_t offset = 0;
@@ -58,10 +60,7 @@ struct walk_end {
 /// Walks the records of a log or large extent in order; reuses its buffer from call to call.
 class record_walker {
 public:
-    explicit record_walker(const io::file& file, bool verify = true)
-        : file_(file), verify_(verify)
-    {
-    }
+    explicit record_walker(const io::file& file, bool verify = true) : file_(file), verify_(verify) {}
 
     /// Calls `take(record)` for each valid record but the end mark. Throws only what reading or `take` throws.
     template <class Take>

@@ -22,6 +22,12 @@ struct context {
     std::uint32_t shard_bits = 0;
     bool verify_reads = false;
 
+    /// True if [offset, offset + bytes) lies behind the fixed tables. What is stored elsewhere, on the word of bytes
+    /// that may be forged, could make later checks useless.
+    [[nodiscard]] bool in_extents(std::uint64_t offset, std::uint64_t bytes) const
+    {
+        return offset >= memory.superblock().identity.first_extent_offset && memory.covers(offset, bytes);
+    }
     [[nodiscard]] format::shard_block& block(std::uint32_t shard) const noexcept
     {
         return memory.at<format::shard_block>(shard_table + std::uint64_t{shard} * sizeof(format::shard_block));

@@ -24,6 +24,19 @@ std::uint64_t units_for(std::uint64_t bytes) noexcept
 
 }  // namespace
 
+void require_log_place(const context& all, std::uint32_t shard)
+{
+    const format::shard_block& block = all.block(shard);
+    const std::uint64_t begin = block.log_extent;
+    const std::uint64_t tail = block.log_tail;
+    const std::uint64_t end = block.log_end;
+    if (begin % format::unit_size != 0 || tail <= begin || tail % format::record_alignment != 0 || tail > end ||
+        end - tail < format::record_header_size || end % format::unit_size != 0 ||
+        end - begin > format::max_log_extent_size || !all.in_extents(begin, end - begin)) {
+        throw error(errc::damaged, "the log tail of shard " + std::to_string(shard) + " lies outside its extent");
+    }
+}
+
 format::extent_header writer::incoming_header(std::uint64_t word, format::extent_kind kind) const
 {
     const std::uint64_t offset = extents::allocator::offset_of(word);
@@ -41,15 +54,9 @@ writer::progress writer::make_log_room(locked_shard& lock, std::uint64_t bytes)
         format::shard_block& mine = block();
         if (mine.log_extent != 0) {
             // W2: an end mark must still fit behind the record.
-            const std::uint64_t tail = mine.log_tail;
             const std::uint64_t wanted = bytes + format::record_header_size;
-            if (tail <= mine.log_extent || tail > mine.log_end || mine.log_end % format::unit_size != 0 ||
-                mine.log_end - mine.log_extent > format::max_log_extent_size ||
-                !all_.memory.covers(tail, mine.log_end - tail)) {
-                throw error(errc::damaged,
-                            "the log tail of shard " + std::to_string(shard_) + " lies outside its extent");
-            }
-            if (wanted <= mine.log_end - tail) {
+            require_log_place(all_, shard_);
+            if (wanted <= mine.log_end - mine.log_tail) {
                 return progress::ready;
             }
         }
@@ -72,6 +79,7 @@ writer::progress writer::make_log_room(locked_shard& lock, std::uint64_t bytes)
 
 void writer::accept_log(std::uint64_t word)
 {
+    all_.allocator.settle();
     const format::extent_header header = incoming_header(word, format::extent_kind::log);
     const std::uint64_t offset = extents::allocator::offset_of(word);
     format::shard_block& mine = block();
@@ -95,7 +103,7 @@ writer::progress writer::reserve_index(locked_shard& lock, std::uint64_t bytes)
         format::shard_block& mine = block();
         if (mine.index_tail != 0) {
             if (mine.index_tail % 64 != 0 || mine.index_tail > mine.index_end ||
-                !all_.memory.covers(mine.index_tail, mine.index_end - mine.index_tail)) {
+                !all_.in_extents(mine.index_tail, mine.index_end - mine.index_tail)) {
                 throw error(errc::damaged,
                             "the index space of shard " + std::to_string(shard_) + " lies outside the file");
             }
@@ -119,6 +127,7 @@ writer::progress writer::reserve_index(locked_shard& lock, std::uint64_t bytes)
 
 void writer::accept_index(std::uint64_t word)
 {
+    all_.allocator.settle();
     const format::extent_header header = incoming_header(word, format::extent_kind::index);
     const std::uint64_t offset = extents::allocator::offset_of(word);
     format::shard_block& mine = block();

@@ -57,7 +57,7 @@ writer::progress writer::make_slot(locked_shard& lock, std::uint64_t hash, targe
             create_index(block().index_tail);
         }
         const std::uint64_t segment_offset = index::segment_for(all_.memory, block().directory, tag);
-        if (segment_offset == 0) {
+        if (segment_offset == 0 || !all_.in_extents(segment_offset, segment_bytes)) {
             throw_bad_lookup(all_, shard_);
         }
         const auto& segment = all_.memory.at<format::segment>(segment_offset);
@@ -134,7 +134,7 @@ writer::progress writer::make_overflow_slot(locked_shard& lock, const format::se
     for (std::uint64_t link = head; link != 0;) {
         const std::uint64_t offset = (link & format::position_mask) << 6;
         const std::uint64_t ordinal = link >> format::ordinal_shift;
-        if (ordinal >= last_ordinal || !all_.memory.covers(offset, sizeof(format::overflow_block))) {
+        if (ordinal >= last_ordinal || !all_.in_extents(offset, sizeof(format::overflow_block))) {
             throw_bad_lookup(all_, shard_);
         }
         last_ordinal = ordinal;
@@ -203,7 +203,8 @@ writer::progress writer::split(locked_shard& lock, std::uint64_t tag)
     }
     const index::directory_view directory(block().directory);
     const std::uint64_t old_offset = index::segment_of_entry(entry);
-    if (depth >= directory.depth || !all_.memory.covers(old_offset, segment_bytes)) {
+    if (depth >= directory.depth || !all_.in_extents(old_offset, segment_bytes) ||
+        !all_.in_extents(directory.offset, std::uint64_t{8} << directory.depth)) {
         throw_bad_lookup(all_, shard_);
     }
     const auto& old = all_.memory.at<format::segment>(old_offset);
@@ -247,7 +248,7 @@ writer::progress writer::split(locked_shard& lock, std::uint64_t tag)
         return progress::look_again;
     }
     format::shard_block& mine = block();
-    if (reuse && (mine.free_segment % line != 0 || !all_.memory.covers(mine.free_segment, segment_bytes))) {
+    if (reuse && (mine.free_segment % line != 0 || !all_.in_extents(mine.free_segment, segment_bytes))) {
         throw_bad_lookup(all_, shard_);
     }
     std::uint64_t tail = mine.index_tail;

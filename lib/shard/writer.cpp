@@ -68,10 +68,8 @@ void seal(const context& all, std::uint32_t shard)
     if (block.log_extent == 0) {
         return;
     }
+    require_log_place(all, shard);
     const std::uint64_t tail = block.log_tail;
-    if (tail < block.log_extent || !all.memory.covers(tail, format::record_header_size)) {
-        throw error(errc::damaged, "the log tail of shard " + std::to_string(shard) + " lies outside its extent");
-    }
     log::write_end_mark(all.memory.base() + tail, tail, block.log_extent, block.nonce);
     crash_point("seal.marked");
     program steps(all.memory, block.intent);
@@ -92,7 +90,8 @@ bool writer::locate(std::uint64_t hash, std::string_view key, target& found) con
 {
     index::found_slot where;
     const index::outcome result = find(hash, key, where, found.old);
-    if (result == index::outcome::invalid) {
+    if (result == index::outcome::invalid ||
+        (result == index::outcome::found && !all_.in_extents(where.slot_offset, sizeof where.word))) {
         throw_bad_lookup(all_, shard_);
     }
     found.replaces = result == index::outcome::found;
@@ -266,12 +265,19 @@ void writer::set_large(std::uint64_t hash, std::string_view key, std::string_vie
     fields.supersedes = true;  // a zero victim is none
     fields.wide = true;
     log::write_head(at, offset, run.offset(), 0, fields, key.size(), value.size());
+    std::memset(at + body_at + key.size() + value.size(), 0, size - body_at - key.size() - value.size());
     const std::uint32_t checksum = format::large_checksum({at, body_at}, body_hash, nonce, offset);
     std::memcpy(at, &checksum, sizeof checksum);
+    // The record becomes one by the program alone: a dead writer's, finished and not armed, must not come alive
+    // later.
+    std::uint64_t first_word = 0;
+    std::memcpy(&first_word, at, sizeof first_word);
+    store_release(all_.memory.at<std::uint64_t>(offset), std::uint64_t{0});
     crash_point("set-large.record-written");
 
     format::shard_block& mine = block();
     program steps(all_.memory, mine.intent);
+    steps.store(offset, first_word);
     if (where.mark_offset != 0) {
         steps.store(where.mark_offset,
                     load_relaxed(all_.memory.at<std::uint64_t>(where.mark_offset)) | format::slot_mark);

@@ -55,6 +55,9 @@ private:
 /// Puts an end mark at the tail and leaves the extent: nothing is appended to it any more. Under the lock.
 void seal(const context& all, std::uint32_t shard);
 
+/// Throws errc::damaged unless the log's tail lies in its extent, with room for an end mark.
+void require_log_place(const context& all, std::uint32_t shard);
+
 class writer {
 public:
     writer(const context& all, std::uint32_t shard) noexcept : all_(all), shard_(shard) {}

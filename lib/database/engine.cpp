@@ -38,7 +38,7 @@ void check_key(std::string_view& key)
 }
 
 struct route {
-    route(const session& now, std::string_view key) noexcept
+    [[gnu::always_inline]] route(const session& now, std::string_view key) noexcept
         : hash(hash_key(key, now.shards().seed)), shard(format::shard_of(hash, now.shards().shard_bits))
     {
     }
@@ -152,7 +152,9 @@ bool engine::get(std::string_view key, std::string& value)
         const route to(now, key);
         return shard::read(now.shards(), to.shard, to.hash, key, [&](const shard::record_view& view) {
             const std::string_view found = view.value();
-            value.resize(found.size());
+            if (value.size() != found.size()) {
+                value.resize(found.size());
+            }
             shard::racing_copy(value.data(), found.data(), found.size());
         });
     });

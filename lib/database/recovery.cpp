@@ -2,6 +2,7 @@
 #include "database/recovery.hpp"
 
 #include "base/hash.hpp"
+#include "database/checkpoint.hpp"
 #include "format/validate.hpp"
 #include "io/crash_point.hpp"
 #include "shard/writer.hpp"
@@ -108,7 +109,7 @@ void recovery::drop_index_extents(bool durable)
     std::sort(used.begin(), used.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
     crash_point("recover.index-dropped");
     if (durable) {
-        data_.sync();
+        flush_or_poison(all_, data_);
     }
     all_.allocator.rebuild(used, file_size_, next_order, index_units);
 }
@@ -130,7 +131,7 @@ void recovery::raise_incarnation(bool durable)
     }
     begin_incarnation(highest + 1);
     if (durable) {
-        data_.sync();
+        flush_or_poison(all_, data_);
     }
     crash_point("recover.incarnation-raised");
 }

@@ -201,9 +201,16 @@ void session::prepare_as_first(trust found, std::uint64_t file_size)
 void session::clear_flag_durably()
 {
     format::state_block& state = superblock().state;
+    zero_identity();
     std::atomic_ref<std::uint32_t>(state.clean).store(0, std::memory_order_release);
-    state.file = {};
     flush_or_poison(*context_, data_);
+}
+
+/// From here on no process of this boot trusts the volatile bytes of an unclean file.
+void session::zero_identity()
+{
+    superblock().state.file = {};
+    std::atomic_thread_fence(std::memory_order_release);
 }
 
 void session::store_identity()
@@ -303,7 +310,13 @@ void session::attach_reader()
         // Nobody is kept out while the private index is built: a writer that comes makes it useless, and is noticed.
         gate_.leave();
         header_view_ = std::make_unique<io::memory>(data_, io::mapping_kind::read_only, format::header_size);
-        recover(file_size);
+        try {
+            recover(file_size);
+        } catch (const error&) {
+            if (!was_rebuilt()) {
+                throw;
+            }
+        }
         if (!was_rebuilt()) {
             return;
         }
@@ -316,8 +329,10 @@ void session::recover(std::uint64_t file_size)
     const std::uint64_t usable = std::min(file_size, format::max_file_size) / format::unit_size * format::unit_size;
     map(read_only() ? io::mapping_kind::detached : io::mapping_kind::shared, usable);
     if (!read_only()) {
-        if (std::exchange(superblock().state.poison, 0) != 0) {
+        zero_identity();
+        if (superblock().state.poison != 0) {
             write_anew(usable);
+            superblock().state.poison = 0;
         }
         clear_flag_durably();
         std::atomic_ref<std::uint64_t>(superblock().state.rebuilds).fetch_add(1, std::memory_order_acq_rel);

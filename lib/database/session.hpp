@@ -87,6 +87,7 @@ private:
     void map(io::mapping_kind kind, std::uint64_t size);
     void prepare_as_first(trust found, std::uint64_t file_size);
     void clear_flag_durably();
+    void zero_identity();
     void store_identity();
     void write_anew(std::uint64_t size);
     [[nodiscard]] io::attachment claim_attachment();

@@ -6,6 +6,8 @@
 #include "format/validate.hpp"
 #include "io/file.hpp"
 
+#include <boost/interprocess/managed_external_buffer.hpp>
+
 #include <cstring>
 
 namespace kvdb::extents {
@@ -74,6 +76,15 @@ void initialise(std::byte* base, std::uint64_t size, const creation& how)
     }
     block.state.clean = 1;
     block.state.clean_checksum = format::clean_checksum(block, shards, how.shard_count);
+}
+
+void make_segment(std::byte* base, std::uint64_t size, const creation& how)
+{
+    using managed = boost::interprocess::basic_managed_external_buffer<char, segment_algorithm, segment_index>;
+    // Boost lays out its segment manager behind the superblock, as it would in a managed mapped file.
+    const managed segment(boost::interprocess::create_only, base + format::superblock_offset,
+                          size - format::superblock_offset);
+    initialise(base, size, how);
 }
 
 segment_algorithm::segment_algorithm(size_type size, size_type) noexcept

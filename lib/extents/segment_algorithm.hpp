@@ -32,6 +32,9 @@ struct creation {
 /// stubs excepted. `size` must be at least fixed_size(how). Throws only if the system has no random numbers.
 void initialise(std::byte* base, std::uint64_t size, const creation& how);
 
+/// As above, with what Boost.Interprocess lays around the superblock, its first word excepted.
+void make_segment(std::byte* base, std::uint64_t size, const creation& how);
+
 class segment_algorithm {
 public:
     using void_pointer = boost::interprocess::offset_ptr<void>;

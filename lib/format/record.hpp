@@ -18,6 +18,8 @@
 #include "format/constants.hpp"
 #include "format/layout.hpp"
 
+#include <bit>
+
 namespace kvdb::format {
 
 enum class record_kind : std::uint8_t { value = 1, tombstone = 2, end = 3 };
@@ -51,8 +53,9 @@ inline constexpr std::uint64_t record_alignment = 4;
 /// Bytes of header and optional fields: where the key begins.
 [[nodiscard]] constexpr std::uint64_t key_start(std::uint16_t meta) noexcept
 {
-    const unsigned fields =
-        ((meta >> 2) & 1U) + ((meta >> 3) & 1U) + ((meta >> 4) & 1U) + 2 * ((meta >> 5) & 1U) + ((meta >> 6) & 1U);
+    constexpr unsigned optional = meta_supersedes | meta_expiry | meta_previous | meta_batch | meta_wide_sequence;
+    const unsigned flags = meta & optional;
+    const auto fields = static_cast<unsigned>(std::popcount(flags)) + ((flags & meta_batch) != 0 ? 1U : 0U);
     return record_header_size + 8ULL * fields;
 }
 [[nodiscard]] constexpr std::uint64_t record_size(std::uint16_t meta, std::uint64_t key_length,

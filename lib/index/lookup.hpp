@@ -5,6 +5,9 @@
 //
 // Every word is loaded once, checked, then used. What a reader loads may be stale or, where memory was recycled under
 // it, anything; the caller compares the shard's shape before it believes a result.
+//
+// `File` is an io::memory, which learns of growth by itself, or an io::window, which calls what it does not know
+// invalid.
 #ifndef KVDB_INDEX_LOOKUP_HPP
 #define KVDB_INDEX_LOOKUP_HPP
 
@@ -32,7 +35,8 @@ struct directory_view {
         : offset((word & format::position_mask) << 6), depth(static_cast<std::uint32_t>(word >> format::depth_shift))
     {
     }
-    [[nodiscard]] bool plausible(io::memory& memory) const noexcept
+    template <class File>
+    [[nodiscard]] bool plausible(File& memory) const noexcept
     {
         return depth <= format::max_depth && offset != 0 && memory.covers(offset, std::uint64_t{8} << depth);
     }
@@ -56,8 +60,8 @@ struct directory_view {
 }
 
 /// Tries the slots of one bucket. `matches(record offset)` says absent (another key), found, or invalid.
-template <class Matches>
-[[nodiscard]] inline outcome probe(io::memory& memory, const format::bucket& bucket, std::uint64_t pattern,
+template <class File, class Matches>
+[[nodiscard]] inline outcome probe(File& memory, const format::bucket& bucket, std::uint64_t pattern,
                                    Matches& matches, found_slot& result)
 {
     for (std::uint32_t mask = match(bucket, pattern); mask != 0; mask &= mask - 1) {
@@ -79,8 +83,8 @@ template <class Matches>
     return outcome::absent;
 }
 
-template <class Matches>
-[[nodiscard]] outcome probe_overflow(io::memory& memory, std::uint64_t link, std::uint64_t tag, Matches& matches,
+template <class File, class Matches>
+[[nodiscard]] outcome probe_overflow(File& memory, std::uint64_t link, std::uint64_t tag, Matches& matches,
                                      found_slot& result)
 {
     std::uint64_t last_ordinal = ~std::uint64_t{0};
@@ -91,7 +95,7 @@ template <class Matches>
             return outcome::invalid;  // ordinals fall, so a chain cannot loop
         }
         last_ordinal = ordinal;
-        const auto& block = memory.at<format::overflow_block>(offset);
+        const auto& block = memory.template at<format::overflow_block>(offset);
         for (const std::uint64_t& slot : block.slots) {
             const std::uint64_t word = load_acquire(slot);
             if ((word & format::position_mask) == 0 || format::slot_tag(word) != tag) {
@@ -108,21 +112,18 @@ template <class Matches>
     return outcome::absent;
 }
 
-/// Searches one segment, which lies within the file.
-template <class Matches>
-[[nodiscard]] inline outcome find_in_segment(io::memory& memory, const format::segment& segment, std::uint64_t hash,
-                                             Matches& matches, found_slot& result)
+/// The rest of a search that the home bucket did not end. Out of line: few searches come here, and the others keep
+/// their registers.
+template <class File, class Matches>
+[[gnu::noinline]] outcome find_beyond_home(File& memory, const format::segment& segment, std::uint64_t hash,
+                                           Matches& matches, found_slot& result)
 {
     const std::uint64_t tag = format::tag_of(hash);
     const std::uint32_t home_index = format::home_of(hash);
     const format::bucket& home = segment.buckets[home_index];
-    outcome one = probe(memory, home, pattern_of(tag, false), matches, result);
-    if (one != outcome::absent) {
-        return one;
-    }
     if ((load_acquire(home.slots[format::displaced_mark_slot]) & format::slot_mark) != 0) {
         const format::bucket& partner = segment.buckets[format::partner_of(home_index, tag)];
-        one = probe(memory, partner, pattern_of(tag, true), matches, result);
+        const outcome one = probe(memory, partner, pattern_of(tag, true), matches, result);
         if (one != outcome::absent) {
             return one;
         }
@@ -133,22 +134,37 @@ template <class Matches>
     return outcome::absent;
 }
 
+/// Searches one segment, which lies within the file.
+template <class File, class Matches>
+[[nodiscard]] inline outcome find_in_segment(File& memory, const format::segment& segment, std::uint64_t hash,
+                                             Matches& matches, found_slot& result)
+{
+    const format::bucket& home = segment.buckets[format::home_of(hash)];
+    const outcome one = probe(memory, home, pattern_of(format::tag_of(hash), false), matches, result);
+    const std::uint64_t marks =
+        load_acquire(home.slots[format::displaced_mark_slot]) | load_acquire(home.slots[format::overflow_mark_slot]);
+    if (one != outcome::absent || (marks & format::slot_mark) == 0) [[likely]] {
+        return one;
+    }
+    return find_beyond_home(memory, segment, hash, matches, result);
+}
+
 /// Where the segment for a tag lies, or zero if the directory leads nowhere.
-[[nodiscard]] inline std::uint64_t segment_for(io::memory& memory, std::uint64_t directory_word,
-                                               std::uint64_t tag) noexcept
+template <class File>
+[[nodiscard]] inline std::uint64_t segment_for(File& memory, std::uint64_t directory_word, std::uint64_t tag) noexcept
 {
     const directory_view directory(directory_word);
     if (!directory.plausible(memory)) {
         return 0;
     }
-    const std::uint64_t entry = load_acquire(memory.at<std::uint64_t>(directory.entry_offset(tag)));
+    const std::uint64_t entry = load_acquire(memory.template at<std::uint64_t>(directory.entry_offset(tag)));
     const std::uint64_t segment = segment_of_entry(entry);
     return segment != 0 && memory.covers(segment, sizeof(format::segment)) ? segment : 0;
 }
 
-template <class Matches>
-[[nodiscard]] inline outcome find(io::memory& memory, std::uint64_t directory_word, std::uint64_t hash,
-                                  Matches&& matches, found_slot& result)
+template <class File, class Matches>
+[[nodiscard]] inline outcome find(File& memory, std::uint64_t directory_word, std::uint64_t hash, Matches&& matches,
+                                  found_slot& result)
 {
     if (directory_word == 0) {
         return outcome::absent;
@@ -157,7 +173,7 @@ template <class Matches>
     if (segment == 0) {
         return outcome::invalid;
     }
-    return find_in_segment(memory, memory.at<format::segment>(segment), hash, matches, result);
+    return find_in_segment(memory, memory.template at<format::segment>(segment), hash, matches, result);
 }
 
 }  // namespace kvdb::index

@@ -27,6 +27,33 @@ namespace kvdb::io {
 
 enum class mapping_kind : std::uint8_t { shared, read_only, detached };
 
+/// Where the file begins and how much of it is known, at one moment: what a read needs, in two registers. Good for
+/// the length of an operation, since mappings outlive them.
+class window {
+public:
+    window(std::byte* base, std::uint64_t size) noexcept : base_(base), size_(size) {}
+    [[nodiscard]] std::byte* base() const noexcept { return base_; }
+    [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+    /// Both arguments come from fields of at most 46 bits, so that their sum does not wrap.
+    [[nodiscard]] bool covers(std::uint64_t offset, std::uint64_t bytes) const noexcept
+    {
+        return offset + bytes <= size_;
+    }
+    template <class Struct>
+    [[nodiscard]] Struct& at(std::uint64_t offset) const noexcept
+    {
+        return *reinterpret_cast<Struct*>(base_ + offset);
+    }
+    [[nodiscard]] std::uint64_t offset_of(const void* address) const noexcept
+    {
+        return static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base_);
+    }
+
+private:
+    std::byte* base_;
+    std::uint64_t size_;
+};
+
 class memory {
 public:
     /// Maps `opened`, which must be at least `size` bytes long and outlive this object.
@@ -48,6 +75,14 @@ public:
         const std::uint64_t known = known_size_.load(std::memory_order_acquire);
         return (offset <= known && bytes <= known - offset) || covers_after_growth(offset, bytes);
     }
+    /// The size is loaded first: a base that another thread maps meanwhile is larger still.
+    [[nodiscard]] window view() const noexcept
+    {
+        const std::uint64_t size = known_size_.load(std::memory_order_acquire);
+        return {base_.load(std::memory_order_relaxed), size};
+    }
+    /// True if the file has grown beyond `size` as far as is known, or can be learnt now.
+    [[nodiscard]] bool has_grown_beyond(std::uint64_t size) { return covers(size, 1); }
     [[nodiscard]] std::uint64_t known_size() const noexcept { return known_size_.load(std::memory_order_relaxed); }
 
     /// Around a fork: no other thread may be in the middle of mapping.

@@ -23,9 +23,10 @@
 namespace kvdb::shard {
 
 /// Compares keys on behalf of the index.
+template <class File>
 class key_matcher {
 public:
-    key_matcher(io::memory& memory, std::string_view key, record_view& view) noexcept
+    key_matcher(File& memory, std::string_view key, record_view& view) noexcept
         : memory_(memory), key_(key), view_(view)
     {
     }
@@ -35,12 +36,12 @@ public:
             return index::outcome::invalid;
         }
         const bool same = view_.header.key_length == key_.size() &&
-                          std::memcmp(view_.bytes + view_.key_at, key_.data(), key_.size()) == 0;
+                          equal_bytes(view_.bytes + view_.key_at, key_.data(), key_.size());
         return same ? index::outcome::found : index::outcome::absent;
     }
 
 private:
-    io::memory& memory_;
+    File& memory_;
     std::string_view key_;
     record_view& view_;
 };
@@ -53,14 +54,15 @@ void verify(const context& all, const record_view& view);
 template <class Take>
 bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::string_view key, Take&& take)
 {
-    record_view view;
-    const key_matcher matches(all.memory, key, view);
     for (;;) {
-        const format::shard_block& block = all.block(shard);
+        const io::window file = all.memory.view();
+        const auto& block = file.at<format::shard_block>(all.shard_table + shard * sizeof(format::shard_block));
         const std::uint64_t shape = load_acquire(block.shape);
         const std::uint64_t directory = load_acquire(block.directory);
+        record_view view;
+        const key_matcher matches(file, key, view);
         index::found_slot where;
-        const index::outcome result = index::find(all.memory, directory, hash, matches, where);
+        const index::outcome result = index::find(file, directory, hash, matches, where);
         if (result == index::outcome::found) {
             // Before a long copy from memory that may be recycled, and again after it.
             std::atomic_thread_fence(std::memory_order_acquire);
@@ -73,10 +75,14 @@ bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::stri
             take(view);
         }
         std::atomic_thread_fence(std::memory_order_acquire);
-        if (load_relaxed(block.shape) != shape || load_relaxed(block.directory) != directory) {
+        if (load_relaxed(block.shape) != shape) {
             continue;
         }
-        if (result == index::outcome::invalid) {
+        if (result == index::outcome::invalid) [[unlikely]] {
+            // Beyond what this window knows, or damaged.
+            if (load_relaxed(block.directory) != directory || all.memory.has_grown_beyond(file.size())) {
+                continue;
+            }
             throw_bad_lookup(all, shard);
         }
         return result == index::outcome::found;

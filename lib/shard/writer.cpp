@@ -266,12 +266,12 @@ void writer::set_large(std::uint64_t hash, std::string_view key, std::string_vie
     fields.wide = true;
     log::write_head(at, offset, run.offset(), 0, fields, key.size(), value.size());
     std::memset(at + body_at + key.size() + value.size(), 0, size - body_at - key.size() - value.size());
+    // The record becomes one by the program alone, which stores its first word: a dead writer's, finished and not
+    // armed, must not come alive later.
     const std::uint32_t checksum = format::large_checksum({at, body_at}, body_hash, nonce, offset);
-    std::memcpy(at, &checksum, sizeof checksum);
-    // The record becomes one by the program alone: a dead writer's, finished and not armed, must not come alive
-    // later.
     std::uint64_t first_word = 0;
     std::memcpy(&first_word, at, sizeof first_word);
+    first_word |= checksum;  // the field is the word's low half, and zero so far
     store_release(all_.memory.at<std::uint64_t>(offset), std::uint64_t{0});
     crash_point("set-large.record-written");
 

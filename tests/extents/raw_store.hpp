@@ -81,6 +81,7 @@ struct raw_store {
     /// What the last to close does: afterwards the index is trusted as it stands.
     void mark_clean()
     {
+        allocator.repair_locks();
         block().state.clean = 1;
         block().state.clean_checksum = format::clean_checksum(block(), &shard(0), id().shard_count);
     }

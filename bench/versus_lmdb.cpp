@@ -150,12 +150,12 @@ void measure(Store& store, const std::string& name, const keys& present, const k
     std::size_t hits = 0;
     into["get hit/" + name].push_back(timed(count, [&] {
         for (std::size_t i = 0; i < count; ++i) {
-            hits += store.get(present[i], out) ? 1 : 0;
+            hits += store.get(present[i], out) ? 1U : 0U;
         }
     }));
     into["get miss/" + name].push_back(timed(count, [&] {
         for (std::size_t i = 0; i < count; ++i) {
-            hits += store.get(absent[i], out) ? 1 : 0;
+            hits += store.get(absent[i], out) ? 1U : 0U;
         }
     }));
     into["overwrite/" + name].push_back(timed(count, [&] {

@@ -116,6 +116,16 @@ private:
             fault(clean_at, "C8: the clean flag is neither 0 nor 1");
         } else if (block.state.clean == 1 && judge_checksum(block)) {
             judge_disarmed(block);
+            judge_size(block.state.file_size);
+        }
+    }
+
+    void judge_size(std::uint64_t published)
+    {
+        if (published < of_.identity().first_extent_offset || published > of_.data().size() ||
+            published > format::max_file_size) {
+            fault(format::superblock_offset + offsetof(format::superblock, state),
+                  "C10: the published size is " + std::to_string(published) + ", which cannot be");
         }
     }
 
@@ -194,6 +204,7 @@ void file_check::judge_free_lists()
     const std::vector<log::found_extent> extents = find();
     const std::uint64_t end = load_acquire(of_.superblock().state.file_size);
     std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;  // begin, end
+    runs.reserve(extents.size());
     for (const log::found_extent& extent : extents) {
         runs.emplace_back(extent.offset, extent.end());
     }

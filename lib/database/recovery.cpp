@@ -228,7 +228,7 @@ void recovery::rebuild_shard(std::uint32_t shard)
 }
 
 /// Whatever lies behind the last whole record stays dead, and nothing is appended there.
-void recovery::seal(const log::found_extent& extent, const log::walk_end& end)
+void recovery::seal(const log::found_extent& extent, const log::walk_end& end) const
 {
     using reason = log::walk_end::reason;
     if (extent.kind() == format::extent_kind::log && (end.why == reason::blank || end.why == reason::invalid)) {

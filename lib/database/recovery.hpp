@@ -60,7 +60,7 @@ private:
     void rebuild_shards();
     void work();
     void rebuild_shard(std::uint32_t shard);
-    void seal(const log::found_extent& extent, const log::walk_end& end);
+    void seal(const log::found_extent& extent, const log::walk_end& end) const;
     void take_record(std::uint32_t shard, const log::parsed_record& record, findings& found, losers& lost);
     void guard_losers(std::uint32_t shard, losers& lost);
     void settle(std::uint32_t shard, findings& found);

@@ -42,7 +42,7 @@ public:
     using size_type = std::size_t;
     using difference_type = std::ptrdiff_t;
     struct multiallocation_chain {};
-    static constexpr size_type Alignment = 8;
+    static constexpr size_type Alignment = 16;  // places the superblock at offset 16
     static constexpr size_type PayloadPerAllocation = 0;
 
     /// Called by Boost at offset 16 of a new, zeroed segment. Cannot report failure: a segment too small for a

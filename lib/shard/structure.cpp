@@ -3,7 +3,6 @@
 // with its own redo program, done before the set that needs it.
 #include "base/hash.hpp"
 #include "extents/redo.hpp"
-#include "index/segment_builder.hpp"
 #include "shard/reader.hpp"
 #include "shard/writer.hpp"
 
@@ -191,26 +190,8 @@ writer::progress writer::double_directory(locked_shard& lock)
     return progress::ready;
 }
 
-writer::progress writer::split(locked_shard& lock, std::uint64_t tag)
+void writer::distribute(const format::segment& old, std::uint32_t bit, index::segment_builder (&halves)[2]) const
 {
-    std::uint64_t entry =
-        load_relaxed(all_.memory.at<std::uint64_t>(index::directory_view(block().directory).entry_offset(tag)));
-    const std::uint32_t depth = index::depth_of_entry(entry);
-    if (depth == index::directory_view(block().directory).depth) {
-        if (double_directory(lock) == progress::look_again) {
-            return progress::look_again;
-        }
-    }
-    const index::directory_view directory(block().directory);
-    const std::uint64_t old_offset = index::segment_of_entry(entry);
-    if (depth >= directory.depth || !all_.in_extents(old_offset, segment_bytes) ||
-        !all_.in_extents(directory.offset, std::uint64_t{8} << directory.depth)) {
-        throw_bad_lookup(all_, shard_);
-    }
-    const auto& old = all_.memory.at<format::segment>(old_offset);
-
-    index::segment_builder halves[2];
-    const std::uint32_t bit = format::tag_bits - 1 - depth;
     for (std::uint32_t b = 0; b < format::buckets_per_segment; ++b) {
         for (const std::uint64_t& slot : old.buckets[b].slots) {
             const std::uint64_t word = load_relaxed(slot);
@@ -241,6 +222,28 @@ writer::progress writer::split(locked_shard& lock, std::uint64_t tag)
         }
         link = load_relaxed(chained.next);
     }
+}
+
+writer::progress writer::split(locked_shard& lock, std::uint64_t tag)
+{
+    std::uint64_t entry =
+        load_relaxed(all_.memory.at<std::uint64_t>(index::directory_view(block().directory).entry_offset(tag)));
+    const std::uint32_t depth = index::depth_of_entry(entry);
+    if (depth == index::directory_view(block().directory).depth) {
+        if (double_directory(lock) == progress::look_again) {
+            return progress::look_again;
+        }
+    }
+    const index::directory_view directory(block().directory);
+    const std::uint64_t old_offset = index::segment_of_entry(entry);
+    if (depth >= directory.depth || !all_.in_extents(old_offset, segment_bytes) ||
+        !all_.in_extents(directory.offset, std::uint64_t{8} << directory.depth)) {
+        throw_bad_lookup(all_, shard_);
+    }
+    const auto& old = all_.memory.at<format::segment>(old_offset);
+
+    index::segment_builder halves[2];
+    distribute(old, format::tag_bits - 1 - depth, halves);
 
     const std::uint64_t chains = halves[0].overflow_bytes() + halves[1].overflow_bytes();
     const bool reuse = block().free_segment != 0;

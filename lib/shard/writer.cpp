@@ -310,7 +310,7 @@ void writer::adopt(std::uint64_t hash, std::uint64_t record_offset, const index:
                   format::make_slot(record_offset, format::tag_of(hash)) | where.flags);
 }
 
-void writer::abandon(const index::found_slot& where)
+void writer::abandon(const index::found_slot& where) const
 {
     store_release(all_.memory.at<std::uint64_t>(where.slot_offset), where.word & format::slot_mark);
 }

@@ -23,6 +23,7 @@
 #include "format/extent.hpp"
 #include "index/lookup.hpp"
 #include "index/placement.hpp"
+#include "index/segment_builder.hpp"
 #include "log/append.hpp"
 #include "shard/context.hpp"
 #include "shard/record_view.hpp"
@@ -70,7 +71,7 @@ public:
     /// Recovery alone, in exclusive use: points a slot at an existing record; `old` is the slot to change, if any.
     void adopt(std::uint64_t hash, std::uint64_t record_offset, const index::found_slot* old);
     /// Recovery alone: empties a slot.
-    void abandon(const index::found_slot& where);
+    void abandon(const index::found_slot& where) const;
     /// Recovery alone: calls `visit(found_slot)` for every slot in use; it may abandon the slot.
     template <class Visit>
     void for_each_slot(Visit&& visit) const;
@@ -104,6 +105,8 @@ private:
     void create_index(std::uint64_t at);
     void move_entry(const format::segment& segment, const index::placement& where);
     progress split(locked_shard& lock, std::uint64_t tag);
+    /// Sorts the entries of a segment into the builders of its halves by one bit of the tag.
+    void distribute(const format::segment& old, std::uint32_t bit, index::segment_builder (&halves)[2]) const;
     progress double_directory(locked_shard& lock);
 
     void accept_log(std::uint64_t word);

@@ -29,8 +29,7 @@ std::vector<std::uint64_t> shard_check::staged_runs() const
     const format::identity_block& id = all_.memory.superblock().identity;
     std::vector<std::uint64_t> offsets;
     for (std::uint32_t i = 0; i < id.attachment_count; ++i) {
-        const auto& slot = all_.memory.at<format::attachment_slot>(
-            id.attachment_table_offset + std::uint64_t{i} * sizeof(format::attachment_slot));
+        const auto& slot = all_.memory.attachment(i);
         for (const std::uint64_t& word : slot.staged) {
             if (load_relaxed(word) != 0) {
                 offsets.push_back(extents::allocator::offset_of(load_relaxed(word)));

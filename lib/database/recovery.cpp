@@ -57,8 +57,7 @@ void recovery::reset_volatile()
         std::memset(reinterpret_cast<std::byte*>(&shard) + behind_shape, 0, sizeof shard - behind_shape);
     }
     for (std::uint32_t i = 0; i < block.identity.attachment_count; ++i) {
-        auto& slot = all_.memory.at<format::attachment_slot>(block.identity.attachment_table_offset +
-                                                             std::uint64_t{i} * sizeof(format::attachment_slot));
+        auto& slot = all_.memory.attachment(i);
         const std::uint32_t generation = load_relaxed(slot.generation);
         slot = format::attachment_slot{};
         slot.generation = generation;

@@ -249,7 +249,7 @@ void session::free_dead_staged()
 {
     std::vector<std::uint32_t> dead;
     for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
-        const auto& slot = attachment_entry(i);
+        const auto& slot = memory_->attachment(i);
         const bool mine = i == attachment_.slot();
         const bool any = std::any_of(std::begin(slot.staged), std::end(slot.staged),
                                      [](const std::uint64_t& word) { return load_relaxed(word) != 0; });
@@ -264,22 +264,16 @@ void session::free_dead_staged()
         const shard::locked_shard repaired(*context_, s);
     }
     for (const std::uint32_t i : dead) {
-        for (std::uint32_t k = 0; k < std::size(attachment_entry(i).staged); ++k) {
+        for (std::uint32_t k = 0; k < std::size(memory_->attachment(i).staged); ++k) {
             allocator_->unstage(i, k);
         }
     }
 }
 
-format::attachment_slot& session::attachment_entry(std::uint32_t index)
-{
-    return memory_->at<format::attachment_slot>(identity().attachment_table_offset +
-                                                std::uint64_t{index} * sizeof(format::attachment_slot));
-}
-
 void session::reset_table()
 {
     for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
-        auto& slot = attachment_entry(i);
+        auto& slot = memory_->attachment(i);
         if (i != attachment_.slot() && load_relaxed(slot.pid) != 0 && !attachment_.slot_is_live(i)) {
             store_relaxed(slot.pid, std::uint32_t{0});
         }

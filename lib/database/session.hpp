@@ -91,7 +91,6 @@ private:
     void store_identity();
     void write_anew(std::uint64_t size);
     [[nodiscard]] io::attachment claim_attachment();
-    [[nodiscard]] format::attachment_slot& attachment_entry(std::uint32_t index);
     void repair_everything();
     void free_dead_staged();
     void reset_table();

@@ -59,8 +59,7 @@ statistics collect_statistics(session& of)
     const format::recovery_record& last = block.state.last_recovery;
     result.last_recovery = {last.at_unix_ms, last.duration_us, last.records_kept, last.entries, last.bytes_dropped};
     for (std::uint32_t i = 0; i < id.attachment_count && !of.private_index(); ++i) {
-        const auto& slot = of.memory().at<format::attachment_slot>(
-            id.attachment_table_offset + std::uint64_t{i} * sizeof(format::attachment_slot));
+        const auto& slot = of.memory().attachment(i);
         const std::uint32_t pid = load_relaxed(slot.pid);
         if (pid != 0 && of.slot_is_live(i)) {
             result.writers.push_back({i, pid, load_relaxed(slot.since_unix_ms)});

@@ -58,20 +58,12 @@ bool copy_segment(io::memory& memory, std::uint64_t directory_word, std::uint64_
             take(slot);
         }
     }
-    std::uint64_t last_ordinal = ~std::uint64_t{0};
-    for (std::uint64_t link = load_acquire(segment.overflow); link != 0;) {
-        const std::uint64_t at = (link & format::position_mask) << 6;
-        if ((link >> format::ordinal_shift) >= last_ordinal || !memory.covers(at, sizeof(format::overflow_block))) {
-            return false;
-        }
-        last_ordinal = link >> format::ordinal_shift;
-        const auto& chained = memory.at<format::overflow_block>(at);
+    return index::visit_overflow(memory, load_acquire(segment.overflow), [&](const format::overflow_block& chained) {
         for (const std::uint64_t& slot : chained.slots) {
             take(slot);
         }
-        link = load_acquire(chained.next);
-    }
-    return true;
+        return true;
+    });
 }
 
 }  // namespace

@@ -144,8 +144,7 @@ std::optional<std::uint64_t> allocator::hand_out(std::uint32_t shard, format::ex
     take(edits, *where, run_class);
     write_header(edits, where->taken, shard, base_sequence);
     const std::uint64_t bytes = units * format::unit_size;
-    auto& owner = memory_.at<format::shard_block>(memory_.superblock().identity.shard_table_offset +
-                                                  std::uint64_t{shard} * sizeof(format::shard_block));
+    auto& owner = memory_.shard(shard);
     const bool is_index = kind == format::extent_kind::index;
     edits.add(is_index ? block().index_bytes : block().log_bytes, bytes);
     edits.add(is_index ? owner.index_bytes : owner.log_bytes, bytes);
@@ -199,8 +198,7 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
 void allocator::supply(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
                        std::uint64_t base_sequence)
 {
-    auto& owner = memory_.at<format::shard_block>(memory_.superblock().identity.shard_table_offset +
-                                                  std::uint64_t{shard} * sizeof(format::shard_block));
+    auto& owner = memory_.shard(shard);
     if (kind == format::extent_kind::index) {
         obtain(shard, kind, units, base_sequence, owner.incoming_index, &owner.accepted_index);
     } else {
@@ -210,9 +208,7 @@ void allocator::supply(std::uint32_t shard, format::extent_kind kind, std::uint6
 
 std::uint64_t allocator::stage(std::uint32_t shard, std::uint64_t units, std::uint32_t staged_index)
 {
-    auto& slot =
-        memory_.at<format::attachment_slot>(memory_.superblock().identity.attachment_table_offset +
-                                            std::uint64_t{who_.self->slot()} * sizeof(format::attachment_slot));
+    auto& slot = memory_.attachment(who_.self->slot());
     if (load_relaxed(slot.staged[staged_index]) != 0) {
         unstage(who_.self->slot(), staged_index);  // an earlier attempt could not
     }
@@ -221,8 +217,7 @@ std::uint64_t allocator::stage(std::uint32_t shard, std::uint64_t units, std::ui
 
 void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
 {
-    auto& slot = memory_.at<format::attachment_slot>(memory_.superblock().identity.attachment_table_offset +
-                                                     std::uint64_t{attachment} * sizeof(format::attachment_slot));
+    auto& slot = memory_.attachment(attachment);
     const locked guard(*this);
     const std::uint64_t word = load_relaxed(slot.staged[staged_index]);
     if (word == 0) {
@@ -249,9 +244,7 @@ void allocator::push_extent(word_edits& edits, std::uint64_t extent_offset) cons
         return;
     }
     const format::extent_header& header = *found;
-    const auto& id = memory_.superblock().identity;
-    auto& owner = memory_.at<format::shard_block>(id.shard_table_offset +
-                                                  std::uint64_t{header.shard} * sizeof(format::shard_block));
+    auto& owner = memory_.shard(header.shard);
     const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
     push(edits, class_of(static_cast<format::extent_kind>(header.kind)), extent_offset, header.units);
     edits.add(block().log_bytes, less);

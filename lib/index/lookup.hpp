@@ -83,33 +83,48 @@ template <class File, class Matches>
     return outcome::absent;
 }
 
-template <class File, class Matches>
-[[nodiscard]] outcome probe_overflow(File& memory, std::uint64_t link, std::uint64_t tag, Matches& matches,
-                                     found_slot& result)
+/// Calls `visit(block)` for each overflow block from a link word on, until it says false. False if the chain leads
+/// astray: ordinals fall, so it cannot loop.
+template <class File, class Visit>
+[[nodiscard]] bool visit_overflow(File& memory, std::uint64_t link, Visit&& visit)
 {
     std::uint64_t last_ordinal = ~std::uint64_t{0};
     while (link != 0) {
         const std::uint64_t offset = (link & format::position_mask) << 6;
         const std::uint64_t ordinal = link >> format::ordinal_shift;
         if (ordinal >= last_ordinal || !memory.covers(offset, sizeof(format::overflow_block))) {
-            return outcome::invalid;  // ordinals fall, so a chain cannot loop
+            return false;
         }
         last_ordinal = ordinal;
         const auto& block = memory.template at<format::overflow_block>(offset);
+        if (!visit(block)) {
+            return true;
+        }
+        link = load_acquire(block.next);
+    }
+    return true;
+}
+
+template <class File, class Matches>
+[[nodiscard]] outcome probe_overflow(File& memory, std::uint64_t link, std::uint64_t tag, Matches& matches,
+                                     found_slot& result)
+{
+    outcome one = outcome::absent;
+    const bool whole = visit_overflow(memory, link, [&](const format::overflow_block& block) {
         for (const std::uint64_t& slot : block.slots) {
             const std::uint64_t word = load_acquire(slot);
             if ((word & format::position_mask) == 0 || format::slot_tag(word) != tag) {
                 continue;
             }
-            const outcome one = matches(format::slot_offset(word));
+            one = matches(format::slot_offset(word));
             if (one != outcome::absent) {
                 result = {memory.offset_of(&slot), word};
-                return one;
+                return false;
             }
         }
-        link = load_acquire(block.next);
-    }
-    return outcome::absent;
+        return true;
+    });
+    return whole ? one : outcome::invalid;
 }
 
 /// The rest of a search that the home bucket did not end. Out of line: few searches come here, and the others keep

@@ -7,12 +7,6 @@
 
 namespace kvdb::io {
 
-format::attachment_slot* attachment::entry(std::uint32_t slot) const noexcept
-{
-    const std::uint64_t table = memory_->superblock().identity.attachment_table_offset;
-    return &memory_->at<format::attachment_slot>(table + std::uint64_t{slot} * sizeof(format::attachment_slot));
-}
-
 attachment attachment::claim(const file& of, memory& mapped)
 {
     attachment self;
@@ -22,7 +16,7 @@ attachment attachment::claim(const file& of, memory& mapped)
     // Free slots first; then those whose owners died without leaving.
     for (const bool only_free : {true, false}) {
         for (std::uint32_t i = 0; i < self.count_; ++i) {
-            format::attachment_slot* slot = self.entry(i);
+            format::attachment_slot* slot = &mapped.attachment(i);
             if ((only_free && load_relaxed(slot->pid) != 0) ||
                 !self.descriptor_.try_lock(lock_kind::exclusive, format::attachment_bytes + i)) {
                 continue;
@@ -68,7 +62,7 @@ bool attachment::holder_is_dead(std::uint64_t word) const
         return false;
     }
     const auto generation = static_cast<std::uint32_t>(word >> 32);
-    return load_acquire(entry(slot)->generation) != generation || !slot_is_live(slot);
+    return load_acquire(memory_->attachment(slot).generation) != generation || !slot_is_live(slot);
 }
 
 std::string attachment::describe(std::uint64_t word) const
@@ -77,14 +71,14 @@ std::string attachment::describe(std::uint64_t word) const
     if (owner == 0 || owner > count_) {
         return "nobody";
     }
-    return "process " + std::to_string(load_relaxed(entry(owner - 1)->pid)) + " (handle " +
+    return "process " + std::to_string(load_relaxed(memory_->attachment(owner - 1).pid)) + " (handle " +
            std::to_string(owner - 1) + ")";
 }
 
 void attachment::detach() noexcept
 {
     if (descriptor_.is_open()) {
-        store_relaxed(entry(slot_)->pid, std::uint32_t{0});
+        store_relaxed(memory_->attachment(slot_).pid, std::uint32_t{0});
         descriptor_.close();
     }
 }

@@ -50,8 +50,6 @@ public:
     [[nodiscard]] int raw_descriptor() const noexcept { return descriptor_.descriptor(); }
 
 private:
-    [[nodiscard]] format::attachment_slot* entry(std::uint32_t slot) const noexcept;
-
     file descriptor_;
     memory* memory_ = nullptr;
     std::uint32_t slot_ = 0;

@@ -14,6 +14,7 @@
 
 #include "base/atomic.hpp"
 #include "format/superblock.hpp"
+#include "format/tables.hpp"
 #include "io/file.hpp"
 
 #include <atomic>
@@ -63,6 +64,17 @@ public:
     ~memory();
 
     [[nodiscard]] std::byte* base() const noexcept { return base_.load(std::memory_order_relaxed); }
+    /// Rows of the fixed tables; the index is below the count that the identity states.
+    [[nodiscard]] format::shard_block& shard(std::uint32_t index) const noexcept
+    {
+        return at<format::shard_block>(superblock().identity.shard_table_offset +
+                                       std::uint64_t{index} * sizeof(format::shard_block));
+    }
+    [[nodiscard]] format::attachment_slot& attachment(std::uint32_t index) const noexcept
+    {
+        return at<format::attachment_slot>(superblock().identity.attachment_table_offset +
+                                           std::uint64_t{index} * sizeof(format::attachment_slot));
+    }
     [[nodiscard]] mapping_kind kind() const noexcept { return kind_; }
     [[nodiscard]] format::superblock& superblock() const noexcept
     {

@@ -203,15 +203,7 @@ void writer::distribute(const format::segment& old, std::uint32_t bit, index::se
             halves[(its_tag >> bit) & 1U].insert(home, its_tag, format::slot_offset(word));
         }
     }
-    std::uint64_t last_ordinal = ~std::uint64_t{0};
-    for (std::uint64_t link = load_relaxed(old.overflow); link != 0;) {
-        const std::uint64_t offset = (link & format::position_mask) << 6;
-        if ((link >> format::ordinal_shift) >= last_ordinal ||
-            !all_.memory.covers(offset, sizeof(format::overflow_block))) {
-            throw_bad_lookup(all_, shard_);
-        }
-        last_ordinal = link >> format::ordinal_shift;
-        const auto& chained = all_.memory.at<format::overflow_block>(offset);
+    const auto take = [&](const format::overflow_block& chained) {
         for (const std::uint64_t& slot : chained.slots) {
             const std::uint64_t word = load_relaxed(slot);
             if ((word & format::position_mask) != 0) {
@@ -220,7 +212,10 @@ void writer::distribute(const format::segment& old, std::uint32_t bit, index::se
                                                                   format::slot_offset(word));
             }
         }
-        link = load_relaxed(chained.next);
+        return true;
+    };
+    if (!index::visit_overflow(all_.memory, load_relaxed(old.overflow), take)) {
+        throw_bad_lookup(all_, shard_);
     }
 }
 

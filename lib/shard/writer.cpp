@@ -224,9 +224,7 @@ public:
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
     [[nodiscard]] std::uint64_t word_offset() const noexcept
     {
-        return all_.memory.superblock().identity.attachment_table_offset +
-               std::uint64_t{all_.who.self->slot()} * sizeof(format::attachment_slot) +
-               offsetof(format::attachment_slot, staged) + 8ULL * index_;
+        return all_.memory.offset_of(&all_.memory.attachment(all_.who.self->slot()).staged[index_]);
     }
     void published() noexcept { published_ = true; }
 

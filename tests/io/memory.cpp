@@ -14,24 +14,13 @@
 #include "extents/raw_store.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
+#include "support/sanitized.hpp"
 
 using namespace kvdb;
 using namespace kvdb::testing;
 using io::mapping_kind;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 struct memory_fixture {
     scratch_folder folder{fast_parent()};

@@ -14,6 +14,7 @@
 
 #include "support/child.hpp"
 #include "support/fixture.hpp"
+#include "support/sanitized.hpp"
 
 using namespace kvdb;
 using namespace kvdb::testing;
@@ -160,6 +161,10 @@ BOOST_AUTO_TEST_CASE(the_parent_dies_first)
 
 BOOST_AUTO_TEST_CASE(a_fork_while_threads_hold_locks)
 {
+    if (sanitized) {
+        BOOST_TEST_MESSAGE("skipped: the sanitizer's own allocator may stay locked in a child for ever");
+        return;
+    }
     auto db = open(with_shards(1));
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> written = 0;

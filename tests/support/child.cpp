@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/child.hpp"
 
+#include <poll.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -53,6 +55,17 @@ child& child::operator=(child&& other) noexcept
 
 int child::wait()
 {
+    // A child that hangs fails its test, not the whole run.
+    constexpr int patience_ms = 240'000;
+    const int watch = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    if (watch >= 0) {
+        pollfd ended{watch, POLLIN, 0};
+        if (::poll(&ended, 1, patience_ms) == 0) {
+            std::fprintf(stderr, "child %d hangs\n", static_cast<int>(pid_));
+            signal(SIGKILL);
+        }
+        ::close(watch);
+    }
     int status = 0;
     if (::waitpid(std::exchange(pid_, -1), &status, 0) < 0) {
         throw std::runtime_error("waitpid failed");

@@ -177,7 +177,7 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
             }
         }
         try {
-            grow(class_of(kind), units);
+            grow(kind, units);
         } catch (const error& failure) {
             if (failure.reason() != errc::disk_full && failure.reason() != errc::file_too_large) {
                 throw;

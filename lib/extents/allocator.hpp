@@ -104,8 +104,8 @@ private:
                                                         std::uint64_t& destination, std::uint32_t run_class);
     std::uint64_t obtain(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
                          std::uint64_t base_sequence, std::uint64_t& destination, const std::uint64_t* accepted);
-    void grow(std::uint32_t run_class, std::uint64_t units);
-    void grow_by(std::uint32_t run_class, std::uint64_t bytes);
+    void grow(format::extent_kind kind, std::uint64_t units);
+    void grow_by(format::extent_kind kind, std::uint64_t bytes);
     void publish_growth(std::uint32_t run_class, std::uint64_t begin, std::uint64_t start, std::uint64_t end);
     io::memory& memory_;
     io::file& file_;

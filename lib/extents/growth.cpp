@@ -43,29 +43,29 @@ private:
 
 }  // namespace
 
-void allocator::grow(std::uint32_t run_class, std::uint64_t units)
+void allocator::grow(format::extent_kind kind, std::uint64_t units)
 {
     const growth_lock growing(memory_, who_);
     {
         const locked guard(*this);
-        if (find(run_class, units)) {
+        if (find(class_of(kind), units)) {
             return;  // somebody else grew it meanwhile
         }
     }
     const std::uint64_t bytes = units * format::unit_size;
     const std::uint64_t step = growth_step(load_acquire(memory_.superblock().state.file_size));
     try {
-        grow_by(run_class, round_up(bytes, step));
+        grow_by(kind, round_up(bytes, step));
     } catch (const error& failure) {
         const bool full = failure.reason() == errc::disk_full || failure.reason() == errc::file_too_large;
         if (!full || round_up(bytes, step) == bytes) {
             throw;
         }
-        grow_by(run_class, bytes);
+        grow_by(kind, bytes);
     }
 }
 
-void allocator::grow_by(std::uint32_t run_class, std::uint64_t bytes)
+void allocator::grow_by(format::extent_kind kind, std::uint64_t bytes)
 {
     const std::uint64_t begin = load_acquire(memory_.superblock().state.file_size);
     const bool by_regions = begin >= regions_from && bytes % format::region_size == 0;
@@ -78,10 +78,13 @@ void allocator::grow_by(std::uint32_t run_class, std::uint64_t bytes)
     crash_point("growth.begin");
     if (memory_.kind() == io::mapping_kind::shared) {
         file_.allocate(begin, end);
+        if (kind != format::extent_kind::large) {
+            file_.fill_with_zeros(start, end);  // a large value is written whole soon
+        }
     }
     crash_point("growth.allocated");
     memory_.grown_to(end);
-    publish_growth(run_class, begin, start, end);
+    publish_growth(class_of(kind), begin, start, end);
 }
 
 void allocator::publish_growth(std::uint32_t run_class, std::uint64_t begin, std::uint64_t start, std::uint64_t end)

@@ -4,6 +4,8 @@
 #include "format/validate.hpp"
 #include "io/crash_point.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -289,6 +291,16 @@ void file::allocate(std::uint64_t begin, std::uint64_t end)
             static_cast<void>(::ftruncate(descriptor_, static_cast<off_t>(before)));
         }
         throw_errno(failure, "cannot grow to " + std::to_string(end) + " bytes", path_);
+    }
+}
+
+void file::fill_with_zeros(std::uint64_t begin, std::uint64_t end)
+{
+    static constinit std::array<std::byte, std::size_t{2} << 20> zeros{};  // never stored to: one page of memory
+    while (begin < end) {
+        const std::uint64_t piece = std::min<std::uint64_t>(end - begin, zeros.size() - begin % zeros.size());
+        write_at(begin, std::span(zeros).first(piece));
+        begin += piece;
     }
 }
 

@@ -26,14 +26,16 @@ void check_options_of(const options& how)
     }
 }
 
-void check_key(std::string_view& key)
+[[noreturn, gnu::cold]] void throw_key_too_large(std::size_t size)
 {
-    if (key.data() == nullptr) {
-        key = "";  // memcpy and its like want an address even for nothing
-    }
-    if (key.size() > max_key_size) {
-        throw error(errc::key_too_large, "a key of " + std::to_string(key.size()) + " bytes is longer than " +
-                                             std::to_string(max_key_size));
+    throw error(errc::key_too_large,
+                "a key of " + std::to_string(size) + " bytes is longer than " + std::to_string(max_key_size));
+}
+
+void check_key(std::string_view key)
+{
+    if (key.size() > max_key_size) [[unlikely]] {
+        throw_key_too_large(key.size());
     }
 }
 
@@ -145,18 +147,44 @@ auto engine::reading(Operation&& operation)
     }
 }
 
+namespace {
+
+[[gnu::always_inline]] inline void take_value(const shard::record_view& view, std::string& value)
+{
+    const std::string_view found = view.value();
+    if (value.size() != found.size()) [[unlikely]] {
+        value.resize(found.size());
+    }
+    shard::racing_copy(value.data(), found.data(), found.size());
+}
+
+}  // namespace
+
 bool engine::get(std::string_view key, std::string& value)
+{
+    const session* const now = current_.load(std::memory_order_acquire);
+    if (now->quick_stamp() == io::process_stamp()) [[likely]] {
+        const std::uint64_t hash = hash_key(key, now->shards().seed);
+        const shard::quick result = shard::read_quickly(
+            now->shards(), hash,
+            key, [&](const shard::record_view& view) __attribute__((always_inline)) { take_value(view, value); });
+        if (result == shard::quick::found) [[likely]] {
+            return true;
+        }
+        if (result == shard::quick::absent && key.size() <= max_key_size) {
+            return false;
+        }
+    }
+    return get_properly(key, value);
+}
+
+bool engine::get_properly(std::string_view key, std::string& value)
 {
     check_key(key);
     return reading([&](session& now) {
         const route to(now, key);
-        return shard::read(now.shards(), to.shard, to.hash, key, [&](const shard::record_view& view) {
-            const std::string_view found = view.value();
-            if (value.size() != found.size()) {
-                value.resize(found.size());
-            }
-            shard::racing_copy(value.data(), found.data(), found.size());
-        });
+        return shard::read(now.shards(), to.shard, to.hash, key,
+                           [&](const shard::record_view& view) { take_value(view, value); });
     });
 }
 

@@ -60,6 +60,8 @@ private:
     /// Runs `operation(session)` again for as long as the file was rebuilt under it.
     template <class Operation>
     auto reading(Operation&& operation);
+    /// A get that may meet anything.
+    [[gnu::noinline]] bool get_properly(std::string_view key, std::string& value);
     void after_write(session& now);
     void set_large(session& now, std::uint32_t shard, std::uint64_t hash, std::string_view key,
                    std::string_view value);

@@ -163,6 +163,9 @@ void recovery::rebuild_shards()
 void recovery::begin_incarnation(std::uint64_t incarnation)
 {
     constexpr std::uint64_t last = (std::uint64_t{1} << (64 - format::sequence_bits)) - 1;
+    if (incarnation > last && !durable_) {
+        incarnation = last;  // a private index takes no numbers
+    }
     if (incarnation > last) {
         throw error(errc::damaged, "'" + data_.path().string() + "' claims to have been recovered " +
                                        std::to_string(incarnation - 1) + " times, more than the format can count");

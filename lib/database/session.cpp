@@ -89,6 +89,9 @@ void session::attach()
 {
     const io::no_cancellation whole;
     stamp_ = io::current_stamp();
+    if (!read_only() && !how_.verify_reads) {
+        quick_stamp_ = stamp_;
+    }
     party_.timeout = how_.lock_timeout;
     party_.self = &attachment_;
     judge_file(data_.size());  // before any lock: a file that is no database is left as it is

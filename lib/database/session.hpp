@@ -66,6 +66,9 @@ public:
         return (attachment_.is_attached() && slot == attachment_.slot()) || gate_.attachment_is_live(slot);
     }
     [[nodiscard]] std::uint64_t stamp() const noexcept { return stamp_; }
+    /// The stamp again, if reads may be quick ones: nobody rebuilds the index under an attached writer, and no
+    /// checksums are asked for. Otherwise a number that no process has.
+    [[nodiscard]] std::uint64_t quick_stamp() const noexcept { return quick_stamp_; }
 
     /// True if a writer rebuilt the volatile bytes, or is doing so, since this session began. Readers alone.
     [[nodiscard]] bool was_rebuilt() const noexcept
@@ -107,6 +110,7 @@ private:
     std::unique_ptr<extents::allocator> allocator_;
     std::unique_ptr<shard::context> context_;
     std::uint64_t stamp_ = 0;
+    std::uint64_t quick_stamp_ = ~std::uint64_t{0};
     std::uint64_t rebuilds_seen_ = 0;
     std::uint64_t openings_seen_ = 0;
     std::atomic<std::uint32_t> staged_in_use_{0};

@@ -56,7 +56,7 @@ inline constexpr std::uint32_t ordinal_shift = 40;
 
 [[nodiscard]] constexpr std::uint32_t shard_of(std::uint64_t hash, std::uint32_t shard_bits) noexcept
 {
-    return shard_bits == 0 ? 0 : static_cast<std::uint32_t>(hash >> (64 - shard_bits));
+    return static_cast<std::uint32_t>((hash >> 1) >> (63 - shard_bits));
 }
 [[nodiscard]] constexpr std::uint32_t home_of(std::uint64_t hash) noexcept
 {

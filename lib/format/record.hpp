@@ -18,6 +18,7 @@
 #include "format/constants.hpp"
 #include "format/layout.hpp"
 
+#include <array>
 #include <bit>
 
 namespace kvdb::format {
@@ -50,13 +51,29 @@ inline constexpr std::uint64_t record_alignment = 4;
 {
     return static_cast<record_kind>(meta & meta_kind_mask);
 }
+namespace detail {
+
+inline constexpr unsigned first_flag = 2;  // bit of meta
+inline constexpr unsigned all_flags =
+    (meta_supersedes | meta_expiry | meta_previous | meta_batch | meta_wide_sequence) >> first_flag;
+
+/// Where the key begins, by flags.
+inline constexpr auto key_starts = [] {
+    std::array<std::uint8_t, all_flags + 1> table{};
+    for (unsigned flags = 0; flags <= all_flags; ++flags) {
+        const bool of_batch = (flags << first_flag & meta_batch) != 0;  // its id, and its count
+        table[flags] = static_cast<std::uint8_t>(
+            record_header_size + 8U * (static_cast<unsigned>(std::popcount(flags)) + (of_batch ? 1U : 0U)));
+    }
+    return table;
+}();
+
+}  // namespace detail
+
 /// Bytes of header and optional fields: where the key begins.
 [[nodiscard]] constexpr std::uint64_t key_start(std::uint16_t meta) noexcept
 {
-    constexpr unsigned optional = meta_supersedes | meta_expiry | meta_previous | meta_batch | meta_wide_sequence;
-    const unsigned flags = meta & optional;
-    const auto fields = static_cast<unsigned>(std::popcount(flags)) + ((flags & meta_batch) != 0 ? 1U : 0U);
-    return record_header_size + 8ULL * fields;
+    return detail::key_starts[meta >> detail::first_flag & detail::all_flags];
 }
 [[nodiscard]] constexpr std::uint64_t record_size(std::uint16_t meta, std::uint64_t key_length,
                                                   std::uint64_t value_length) noexcept

@@ -177,6 +177,38 @@ template <class File>
     return segment != 0 && memory.covers(segment, sizeof(format::segment)) ? segment : 0;
 }
 
+/// What the home bucket alone says of a hash, for a search that wants few instructions: `record` of the first slot of
+/// its tag; `absent` if there is no such entry anywhere; `invalid` if only a proper search can tell.
+struct glance {
+    outcome what = outcome::invalid;
+    std::uint64_t record = 0;
+};
+
+[[nodiscard]] inline glance glance_at_home(io::window file, std::uint64_t directory_word, std::uint64_t hash) noexcept
+{
+    const std::uint64_t tag = format::tag_of(hash);
+    const directory_view directory(directory_word);
+    // A depth that makes no sense makes some number of the tag's 22 bits: the bounds are what matters.
+    const std::uint64_t entry_at = directory.offset + 8 * (tag >> ((format::tag_bits - directory.depth) % 64));
+    if (directory.offset == 0 || !file.covers(entry_at, sizeof(std::uint64_t))) [[unlikely]] {
+        return {};
+    }
+    const std::uint64_t segment = segment_of_entry(load_acquire(file.at<std::uint64_t>(entry_at)));
+    if (!file.covers(segment, sizeof(format::segment))) [[unlikely]] {
+        return {};
+    }
+    const format::bucket& home = file.at<format::segment>(segment).buckets[format::home_of(hash)];
+    const std::uint32_t mask = match(home, pattern_of(tag, false));
+    if (mask != 0) {
+        // Should the slot have changed since it matched, the keys will differ.
+        const std::uint64_t record = format::slot_offset(load_acquire(home.slots[std::countr_zero(mask)]));
+        return {record != 0 ? outcome::found : outcome::invalid, record};
+    }
+    const std::uint64_t marks =
+        load_acquire(home.slots[format::displaced_mark_slot]) | load_acquire(home.slots[format::overflow_mark_slot]);
+    return {(marks & format::slot_mark) == 0 ? outcome::absent : outcome::invalid, 0};
+}
+
 template <class File, class Matches>
 [[nodiscard]] inline outcome find(File& memory, std::uint64_t directory_word, std::uint64_t hash, Matches&& matches,
                                   found_slot& result)

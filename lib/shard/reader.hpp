@@ -35,9 +35,7 @@ public:
         if (!view_record(memory_, offset, view_)) [[unlikely]] {
             return index::outcome::invalid;
         }
-        const bool same = view_.header.key_length == key_.size() &&
-                          equal_bytes(view_.bytes + view_.key_at, key_.data(), key_.size());
-        return same ? index::outcome::found : index::outcome::absent;
+        return has_key(view_, key_) ? index::outcome::found : index::outcome::absent;
     }
 
 private:
@@ -87,6 +85,43 @@ bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::stri
         }
         return result == index::outcome::found;
     }
+}
+
+/// What a quick read came to: it may be unable to tell.
+enum class quick : std::uint8_t { absent, found, unsure };
+
+/// The read that most reads are, ending at the home bucket under an unchanged shape, in as few instructions as can
+/// be: a read is two cache misses long, and how far the next one overlaps with it is a matter of how many
+/// instructions lie between the misses. Measured on a core whose two threads share 256 reorder entries: with 290 of
+/// them no overlap at all, so that each read cost both misses in full.
+template <class Take>
+[[gnu::always_inline]] inline quick read_quickly(const context& all, std::uint64_t hash, std::string_view key,
+                                                 Take&& take)
+{
+    const io::window file = all.memory.view();
+    const auto& block = file.at<format::shard_block>(all.shard_table + format::shard_of(hash, all.shard_bits) *
+                                                                           sizeof(format::shard_block));
+    const std::uint64_t shape = load_acquire(block.shape);
+    const index::glance seen = index::glance_at_home(file, load_acquire(block.directory), hash);
+    if (seen.what != index::outcome::found) [[unlikely]] {
+        std::atomic_thread_fence(std::memory_order_acquire);
+        return seen.what == index::outcome::absent && load_relaxed(block.shape) == shape ? quick::absent
+                                                                                         : quick::unsure;
+    }
+    // Header and key are one line; where the value lies is known only when they are here. Ask for its lines now.
+    __builtin_prefetch(file.base() + seen.record + 64);
+    __builtin_prefetch(file.base() + seen.record + 128);
+    record_view view;
+    if (!view_record(file, seen.record, view) || !has_key(view, key)) [[unlikely]] {
+        return quick::unsure;
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (load_relaxed(block.shape) != shape) [[unlikely]] {
+        return quick::unsure;
+    }
+    take(view);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return load_relaxed(block.shape) == shape ? quick::found : quick::unsure;
 }
 
 }  // namespace kvdb::shard

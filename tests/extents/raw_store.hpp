@@ -74,8 +74,7 @@ struct raw_store {
     [[nodiscard]] format::shard_block& shard(std::uint32_t number) const { return all.block(number); }
     [[nodiscard]] format::attachment_slot& slot(std::uint32_t number)
     {
-        return memory.at<format::attachment_slot>(id().attachment_table_offset +
-                                                  std::uint64_t{number} * sizeof(format::attachment_slot));
+        return memory.attachment(number);
     }
 
     /// What the last to close does: afterwards the index is trusted as it stands.

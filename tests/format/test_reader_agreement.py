@@ -60,13 +60,11 @@ def reseal(data):
 
 
 def may_be_refused(data):
-    """What is readable and yet no file to be used: one marked clean that lost its end (C10), and one that leaves no
-    number for the recovery which it needs (section 3.2)."""
+    """What is readable and yet no file to be used: one marked clean that lost its end (C10)."""
     if len(data) < 4096:
         return False
     published, clean = struct.unpack_from("<QI", data, 256)
-    incarnation = struct.unpack_from("<Q", data, 272)[0]
-    return clean == 1 and published > len(data) or incarnation >= (1 << 20) - 1
+    return clean == 1 and published > len(data)
 
 
 class Damage:

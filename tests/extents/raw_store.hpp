@@ -72,10 +72,7 @@ struct raw_store {
     [[nodiscard]] const format::identity_block& id() const { return memory.superblock().identity; }
     [[nodiscard]] format::superblock& block() { return memory.superblock(); }
     [[nodiscard]] format::shard_block& shard(std::uint32_t number) const { return all.block(number); }
-    [[nodiscard]] format::attachment_slot& slot(std::uint32_t number)
-    {
-        return memory.attachment(number);
-    }
+    [[nodiscard]] format::attachment_slot& slot(std::uint32_t number) { return memory.attachment(number); }
 
     /// What the last to close does: afterwards the index is trusted as it stands.
     void mark_clean()

@@ -324,8 +324,13 @@ STATE = (
 )  # fmt: skip
 LOCKS_AT = 448
 LOCKS = (
-    (0, "Q", "checkpoint"), (8, "Q", "allocator"), (16, "Q", "growth"), (24, "Q", "flush_announcement"),
+    (0, "Q", "checkpoint"), (8, "Q", "allocator"), (16, "Q", "growth"),
     (32, "Q", "checkpoints_started"), (40, "Q", "checkpoints_finished"),
+)  # fmt: skip
+COMMITS_AT = 1536
+COMMITS = (
+    (0, "Q", "lock"), (8, "Q", "started"), (16, "Q", "finished"), (24, "Q", "whole_wanted"), (32, "Q", "whole_done"),
+    (40, "Q", "behind"), (48, "Q", "behind_done"),
 )  # fmt: skip
 ALLOCATOR_AT = 512
 ALLOCATOR = (
@@ -341,7 +346,7 @@ SHARD_NAMES = (
     "shape", "directory", "commit", None, None, None, None, None, "lock", "next_sequence", "log_extent", "log_tail",
     "log_end", "base_sequence", "nonce", "accepted_log", "entries", "live_bytes", "dead_bytes", "index_tail",
     "index_end", "free_segment", "segments", "accepted_index", "incoming_log", "incoming_index", "log_bytes",
-    "index_bytes", "boundary", None, None, None, "intent.armed",
+    "index_bytes", "boundary", None, "log_wanted", "log_durable", "intent.armed",
 )  # fmt: skip
 SHARD = tuple((8 * i, "Q", name) for i, name in enumerate(SHARD_NAMES) if name)
 SHARD_OFFSETS = {name: offset for offset, _, name in SHARD}

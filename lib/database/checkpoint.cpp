@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "database/checkpoint.hpp"
 
+#include "base/seeded_fault.hpp"
+#include "database/commit.hpp"
 #include "format/validate.hpp"
 #include "io/cancellation.hpp"
 #include "io/crash_point.hpp"
@@ -28,15 +30,8 @@ private:
     std::uint64_t& word_;
 };
 
-void refuse_if_poisoned(const shard::context& all, const io::file& data)
-{
-    if (load_acquire(all.memory.superblock().state.poison) != 0) {
-        throw error(errc::poisoned, "an earlier flush of '" + data.path().string() +
-                                        "' failed; close every handle and open it again to recover what is on disk");
-    }
-}
-
-/// All shards at one instant: no number noted is without its record, none published before is missing.
+/// All shards at one instant: no number noted is without its record, none published before is missing. All that they
+/// published is registered for a commit.
 std::vector<std::uint64_t> note_published(const shard::context& all)
 {
     const std::uint32_t count = all.memory.superblock().identity.shard_count;
@@ -44,6 +39,16 @@ std::vector<std::uint64_t> note_published(const shard::context& all)
     held.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         held.push_back(std::make_unique<shard::locked_shard>(all, i));
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+        format::shard_block& block = all.block(i);
+        if (block.log_extent != 0 && !seeded_fault("checkpoint-without-relaxed")) {
+            store_release(block.log_wanted, std::max(load_relaxed(block.log_wanted), block.log_tail));
+        }
+    }
+    auto& commits = all.memory.superblock().commits;
+    if (load_acquire(commits.behind) != load_acquire(commits.behind_done)) {
+        std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
     }
     return published_sequences(all);
 }
@@ -57,18 +62,6 @@ std::vector<std::uint64_t> published_sequences(const shard::context& all)
         marks[i] = load_relaxed(all.block(i).next_sequence) - 1;
     }
     return marks;
-}
-
-void flush_or_poison(const shard::context& all, const io::file& data)
-{
-    refuse_if_poisoned(all, data);
-    try {
-        data.sync();
-    } catch (const error&) {
-        store_release(all.memory.superblock().state.poison, std::uint64_t{1});
-        throw;
-    }
-    refuse_if_poisoned(all, data);  // another process may have been told of a failure that this flush hid
 }
 
 void write_checkpoint(const shard::context& all, const io::file& data, const std::vector<std::uint64_t>& marks,
@@ -97,7 +90,9 @@ void write_checkpoint(const shard::context& all, const io::file& data, const std
     store_release(all.memory.superblock().state.checkpoint_number, next.number);
     crash_point("checkpoint.written");
     if (flush) {
-        flush_or_poison(all, data);
+        const io::byte_range slot{block.identity.checkpoint_offset[older],
+                                  block.identity.checkpoint_offset[older] + sizeof next};
+        flush_or_poison(all, data, [&] { all.memory.sync_ranges({&slot, 1}); });
     }
 }
 
@@ -115,7 +110,7 @@ void run_checkpoint(const shard::context& all, const io::file& data)
     store_release(locks.checkpoints_started, mine);
     const std::vector<std::uint64_t> marks = note_published(all);
     crash_point("checkpoint.noted");
-    flush_or_poison(all, data);
+    commit(all, data);
     crash_point("checkpoint.flushed");
     write_checkpoint(all, data, marks);
     store_release(locks.checkpoints_finished, mine);

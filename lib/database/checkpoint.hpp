@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // A checkpoint makes everything published so far durable and writes down, per shard, up to which sequence number.
 //
-//   lock checkpoint -> all shard locks in order, note published numbers, unlock -> flush the file -> write the slot
-//   that is not the newest valid one -> flush -> done
+//   lock checkpoint -> all shard locks in order, note published numbers, register all logs, unlock -> commit -> write
+//   the slot that is not the newest valid one -> flush it -> done
 //
 // Death at any step: the newest valid slot still holds; the next one to take the lock begins anew.
 #ifndef KVDB_DATABASE_CHECKPOINT_HPP
@@ -18,9 +18,6 @@ namespace kvdb {
 
 /// Answers when a checkpoint whose notes were taken after the call has finished, this one's or another's.
 void run_checkpoint(const shard::context& all, const io::file& data);
-
-/// Flushes the file; a failure poisons it for everybody before it is thrown.
-void flush_or_poison(const shard::context& all, const io::file& data);
 
 /// Highest sequence number of each shard, without locks: in exclusive use.
 [[nodiscard]] std::vector<std::uint64_t> published_sequences(const shard::context& all);

@@ -48,9 +48,19 @@ void database::set(std::string_view key, std::string_view value)
     opened().set(key, value);
 }
 
+void database::set(std::string_view key, std::string_view value, durability how)
+{
+    opened().set(key, value, how);
+}
+
 bool database::erase(std::string_view key)
 {
     return opened().erase(key);
+}
+
+bool database::erase(std::string_view key, durability how)
+{
+    return opened().erase(key, how);
 }
 
 std::uint64_t database::size() const

@@ -2,6 +2,7 @@
 #include "database/engine.hpp"
 
 #include "database/checkpoint.hpp"
+#include "database/commit.hpp"
 #include "shard/reader.hpp"
 #include "shard/writer.hpp"
 
@@ -37,6 +38,13 @@ void check_key(std::string_view key)
     if (key.size() > max_key_size) [[unlikely]] {
         throw_key_too_large(key.size());
     }
+}
+
+/// A handle for durable work writes all of its records to the file, so that a later commit finds the log's part of
+/// the page cache clean but for them.
+bool to_file(const session& now, bool durable) noexcept
+{
+    return durable || now.how().durable == durability::sync;
 }
 
 struct route {
@@ -197,9 +205,13 @@ bool engine::contains(std::string_view key)
     });
 }
 
-void engine::set(std::string_view key, std::string_view value)
+void engine::set(std::string_view key, std::string_view value, std::optional<durability> how)
 {
     session& now = writable();
+    const bool durable = how.value_or(now.how().durable) == durability::sync;
+    if (durable) {
+        refuse_if_poisoned(now.shards(), now.data());
+    }
     check_key(key);
     if (value.size() > max_value_size) {
         throw error(errc::value_too_large, "a value of " + std::to_string(value.size()) + " bytes is longer than " +
@@ -207,19 +219,21 @@ void engine::set(std::string_view key, std::string_view value)
     }
     const route to(now, key);
     if (key.size() + value.size() + format::record_header_size >= format::large_record_size && !value.empty()) {
-        set_large(now, to.shard, to.hash, key, value);
+        set_large(now, durable, to.shard, to.hash, key, value);
     } else {
-        shard::writer(now.shards(), to.shard).set(to.hash, key, value);
+        shard::writer(now.shards(), to.shard, to_file(now, durable)).set(to.hash, key, value);
     }
-    after_write(now);
+    if (durable) {
+        commit(now.shards(), now.data());
+    }
 }
 
-void engine::set_large(session& now, std::uint32_t shard, std::uint64_t hash, std::string_view key,
+void engine::set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
                        std::string_view value)
 {
     const std::uint32_t index = now.acquire_staged();
     try {
-        shard::writer(now.shards(), shard).set_large(hash, key, value, index);
+        shard::writer(now.shards(), shard, durable).set_large(hash, key, value, index);
     } catch (...) {
         now.release_staged(index);
         throw;
@@ -227,23 +241,20 @@ void engine::set_large(session& now, std::uint32_t shard, std::uint64_t hash, st
     now.release_staged(index);
 }
 
-bool engine::erase(std::string_view key)
+bool engine::erase(std::string_view key, std::optional<durability> how)
 {
     session& now = writable();
     check_key(key);
+    const bool durable = how.value_or(now.how().durable) == durability::sync;
+    if (durable) {
+        refuse_if_poisoned(now.shards(), now.data());
+    }
     const route to(now, key);
-    const bool erased = shard::writer(now.shards(), to.shard).erase(to.hash, key);
-    if (erased) {
-        after_write(now);
+    const bool erased = shard::writer(now.shards(), to.shard, to_file(now, durable)).erase(to.hash, key);
+    if (erased && durable) {
+        commit(now.shards(), now.data());
     }
     return erased;
-}
-
-void engine::after_write(session& now)
-{
-    if (now.how().durable == durability::sync) {
-        flush_or_poison(now.shards(), now.data());
-    }
 }
 
 std::uint64_t engine::size()

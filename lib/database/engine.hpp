@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,8 +36,8 @@ public:
 
     bool get(std::string_view key, std::string& value);
     bool contains(std::string_view key);
-    void set(std::string_view key, std::string_view value);
-    bool erase(std::string_view key);
+    void set(std::string_view key, std::string_view value, std::optional<durability> how = {});
+    bool erase(std::string_view key, std::optional<durability> how = {});
     std::uint64_t size();
     void walk(visitor visit, void* target);
     void sync();
@@ -62,8 +63,7 @@ private:
     auto reading(Operation&& operation);
     /// A get that may meet anything.
     [[gnu::noinline]] bool get_properly(std::string_view key, std::string& value);
-    void after_write(session& now);
-    void set_large(session& now, std::uint32_t shard, std::uint64_t hash, std::string_view key,
+    void set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
                    std::string_view value);
 
     void before_fork() noexcept override;

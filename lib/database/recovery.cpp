@@ -2,7 +2,8 @@
 #include "database/recovery.hpp"
 
 #include "base/hash.hpp"
-#include "database/checkpoint.hpp"
+#include "base/seeded_fault.hpp"
+#include "database/commit.hpp"
 #include "format/validate.hpp"
 #include "io/crash_point.hpp"
 #include "shard/writer.hpp"
@@ -50,6 +51,7 @@ void recovery::reset_volatile()
     block.state.volatile_layout = format::volatile_layout;
     block.state.poison = 0;
     block.locks = format::lock_block{};
+    block.commits = format::commit_block{};
     for (std::uint32_t i = 0; i < count; ++i) {
         format::shard_block& shard = all_.block(i);
         std::atomic_ref<std::uint64_t>(shard.shape).fetch_add(1, std::memory_order_acq_rel);
@@ -208,7 +210,7 @@ void recovery::rebuild_shard(std::uint32_t shard)
         const log::walk_end end =
             walker.walk(extent, [&](const log::parsed_record& record) { take_record(shard, record, found, lost); });
         found.dropped += end.bytes_dropped;
-        if (durable_) {
+        if (durable_ && !seeded_fault("recovery-seals-nothing")) {
             seal(extent, end);
         }
         if (found.kept == before) {
@@ -264,7 +266,7 @@ void recovery::take_record(std::uint32_t shard, const log::parsed_record& record
     const std::uint64_t standing = sequence_at(view.offset);
     const bool tie = record.sequence == standing && record.kind == format::record_kind::value &&
                      format::kind_of(view.header.meta) == format::record_kind::tombstone;
-    if (record.sequence > standing || tie) {
+    if ((record.sequence > standing || tie) && !seeded_fault("oldest-record-wins")) {
         writer.adopt(hash, record.offset, &slot);
     }
 }

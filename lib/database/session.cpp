@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "database/session.hpp"
 
+#include "base/seeded_fault.hpp"
 #include "database/checkpoint.hpp"
+#include "database/commit.hpp"
 #include "database/recovery.hpp"
 #include "extents/redo.hpp"
 #include "format/validate.hpp"
@@ -138,8 +140,20 @@ session::trust session::judge_volatile(std::uint64_t file_size) const
                    : trust::none;
     }
     format::file_identity now{};
-    const bool same = state.clean == 0 && data_.identify(now) && std::memcmp(&now, &state.file, sizeof now) == 0;
+    const bool same = state.clean == 0 && data_.identify(now) &&
+                      (std::memcmp(&now, &state.file, sizeof now) == 0 || seeded_fault("any-boot-trusted"));
     return same ? trust::same_boot : trust::none;
+}
+
+/// In exclusive use: is there a flush whose end nobody knows, and that was not made good?
+bool session::a_flusher_died() const
+{
+    const format::state_block& state = memory_->superblock().state;
+    bool died = state.doubts != state.settled;
+    for (std::uint32_t i = 0; i < memory_->superblock().identity.attachment_count; ++i) {
+        died = died || memory_->attachment(i).announce != 0;
+    }
+    return died;
 }
 
 void session::map(io::mapping_kind kind, std::uint64_t size)
@@ -149,7 +163,8 @@ void session::map(io::mapping_kind kind, std::uint64_t size)
     const format::identity_block& id = identity();
     context_ = std::make_unique<shard::context>(
         shard::context{*memory_, *allocator_, party_, id.seed, id.shard_table_offset,
-                       static_cast<std::uint32_t>(std::countr_zero(id.shard_count)), how_.verify_reads});
+                       static_cast<std::uint32_t>(std::countr_zero(id.shard_count)), how_.verify_reads,
+                       kind == io::mapping_kind::shared ? &data_ : nullptr});
 }
 
 void session::attach_writer()
@@ -159,10 +174,13 @@ void session::attach_writer()
         gate_ = gate(data_, io::access::write);
     }
     gate_.enter(io::lock_kind::exclusive, open_patience);
-    const std::uint64_t file_size = data_.size();
-    judge_file(file_size);  // again: only now does nobody change it
+    judge_file(data_.size());
     gate_.join_users();
+    crash_point("open.gate");
     if (gate_.try_become_only_writer()) {
+        // Asked only now: whoever was attached a moment ago may have made the file grow.
+        const std::uint64_t file_size = data_.size();
+        judge_file(file_size);
         prepare_as_first(judge_volatile(file_size), file_size);
     } else {
         const std::uint64_t published = file_head(data_).block.state.file_size;
@@ -206,7 +224,9 @@ void session::clear_flag_durably()
     format::state_block& state = superblock().state;
     zero_identity();
     std::atomic_ref<std::uint32_t>(state.clean).store(0, std::memory_order_release);
-    flush_or_poison(*context_, data_);
+    if (!seeded_fault("clean-flag-cleared-late")) {
+        flush_or_poison(*context_, data_);
+    }
 }
 
 /// From here on no process of this boot trusts the volatile bytes of an unclean file.
@@ -252,8 +272,11 @@ void session::free_dead_staged()
 {
     std::vector<std::uint32_t> dead;
     for (std::uint32_t i = 0; i < identity().attachment_count; ++i) {
-        const auto& slot = memory_->attachment(i);
+        auto& slot = memory_->attachment(i);
         const bool mine = i == attachment_.slot();
+        if (!mine && load_relaxed(slot.announce) != 0 && !attachment_.slot_is_live(i)) {
+            io::note_dead_flusher(*memory_, slot);
+        }
         const bool any = std::any_of(std::begin(slot.staged), std::end(slot.staged),
                                      [](const std::uint64_t& word) { return load_relaxed(word) != 0; });
         if ((mine && attachment_.inherited()) || (any && (mine || !attachment_.slot_is_live(i)))) {
@@ -291,10 +314,12 @@ void session::attach_reader()
     }
     for (;;) {
         gate_.enter(io::lock_kind::shared, open_patience);
+        gate_.join_users();
+        crash_point("open.gate");
+        const bool shared = gate_.writers_attached();
+        // Asked only now: whoever was attached a moment ago may have made the file grow.
         const std::uint64_t file_size = data_.size();
         judge_file(file_size);
-        gate_.join_users();
-        const bool shared = gate_.writers_attached();
         const format::superblock block = file_head(data_).block;
         const bool live = shared ? block.state.file_size <= data_.size() : judge_volatile(file_size) != trust::none;
         rebuilds_seen_ = block.state.rebuilds;
@@ -327,9 +352,10 @@ void session::recover(std::uint64_t file_size)
     map(read_only() ? io::mapping_kind::detached : io::mapping_kind::shared, usable);
     if (!read_only()) {
         zero_identity();
-        if (superblock().state.poison != 0) {
+        if (superblock().state.poison != 0 || a_flusher_died()) {
             write_anew(usable);
             superblock().state.poison = 0;
+            superblock().state.settled = superblock().state.doubts;
         }
         clear_flag_durably();
         std::atomic_ref<std::uint64_t>(superblock().state.rebuilds).fetch_add(1, std::memory_order_acq_rel);
@@ -421,7 +447,9 @@ void session::finish_clean()
     free_dead_staged();
     reset_table();
     attachment_.detach();
-    flush_or_poison(*context_, data_);
+    if (!seeded_fault("clean-before-durable")) {
+        flush_whole(*context_, data_);
+    }
     crash_point("close.synced");
     write_checkpoint(*context_, data_, published_sequences(*context_), false);
     state.clean_checksum = format::clean_checksum(superblock(), &context_->block(0), identity().shard_count);

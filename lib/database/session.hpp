@@ -87,6 +87,7 @@ private:
     void attach_reader();
     void judge_file(std::uint64_t file_size) const;
     [[nodiscard]] trust judge_volatile(std::uint64_t file_size) const;
+    [[nodiscard]] bool a_flusher_died() const;
     void map(io::mapping_kind kind, std::uint64_t size);
     void prepare_as_first(trust found, std::uint64_t file_size);
     void clear_flag_durably();

@@ -249,6 +249,8 @@ void allocator::push_extent(word_edits& edits, std::uint64_t extent_offset) cons
     push(edits, class_of(static_cast<format::extent_kind>(header.kind)), extent_offset, header.units);
     edits.add(block().log_bytes, less);
     edits.add(owner.log_bytes, less);
+    // On the medium the header may stand for longer, and cover what is handed out of the run meanwhile.
+    edits.raise_last(memory_.superblock().commits.whole_wanted);
 }
 
 std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset)

@@ -123,6 +123,7 @@ void allocator::repair_locks()
     store_release(locks.allocator, std::uint64_t{0});
     store_release(locks.growth, std::uint64_t{0});
     store_release(locks.checkpoint, std::uint64_t{0});
+    store_release(memory_.superblock().commits.lock, std::uint64_t{0});
 }
 
 namespace {

@@ -43,12 +43,18 @@ public:
     void set(const std::uint64_t& word, std::uint64_t value) noexcept { set_at(memory_.offset_of(&word), value); }
     void add(const std::uint64_t& word, std::uint64_t difference) noexcept { set(word, get(word) + difference); }
 
+    /// A word that others raise as well: by one, behind all stores.
+    void raise_last(const std::uint64_t& word) noexcept { raised_ = memory_.offset_of(&word); }
+
     template <std::size_t Words>
     void run(format::intent<Words>& target, const program_points& points) noexcept
     {
         redo_program<Words> program(memory_, target);
         for (std::size_t i = 0; i < count_; ++i) {
             program.store(edits_[i].offset, edits_[i].value);
+        }
+        if (raised_ != 0) {
+            program.bump(raised_);
         }
         program.run(points);
     }
@@ -62,6 +68,7 @@ private:
     io::memory& memory_;
     std::array<edit, 23> edits_;
     std::size_t count_ = 0;
+    std::uint64_t raised_ = 0;
 };
 
 }  // namespace kvdb::extents

@@ -6,7 +6,8 @@
 //                256 ..  447   state: size, clean flag, incarnation, identity of the file
 //                448 ..  511   locks that are not a shard's
 //                512 .. 1535   the extent allocator
-//               1536 .. 4079   reserved, zero
+//               1536 .. 1599   group commit
+//               1600 .. 4079   reserved, zero
 #ifndef KVDB_FORMAT_SUPERBLOCK_HPP
 #define KVDB_FORMAT_SUPERBLOCK_HPP
 
@@ -81,22 +82,37 @@ struct state_block {
     std::uint64_t checkpoint_number;  // of the latest finished checkpoint
     recovery_record last_recovery;
     std::uint64_t openings;  // raised whenever a writer finds itself the first; private readers watch it
-    std::uint64_t reserved[2];
+    std::uint64_t doubts;    // raised when somebody died within a flush, whose end nobody may know
+    std::uint64_t settled;   // the value of `doubts` before the latest flush that wrote the whole file anew
 };
 static_assert(on_disk<state_block, 192>);
 static_assert(offsetof(state_block, file) == 64);
 static_assert(offsetof(state_block, checkpoint_number) == 120);
 
 struct lock_block {
-    std::uint64_t checkpoint;          // lock word
-    std::uint64_t allocator;           // lock word
-    std::uint64_t growth;              // lock word
-    std::uint64_t flush_announcement;  // reserved for durable commits
+    std::uint64_t checkpoint;  // lock word
+    std::uint64_t allocator;   // lock word
+    std::uint64_t growth;      // lock word
+    std::uint64_t reserved0;
     std::uint64_t checkpoints_started;
     std::uint64_t checkpoints_finished;
     std::uint64_t reserved[2];
 };
 static_assert(on_disk<lock_block, 64>);
+
+/// Group commit: what has to be flushed, and who does it for all that wait. A request is granted when its counter of
+/// what was done has reached it.
+struct commit_block {
+    std::uint64_t lock;          // lock word of the leader
+    std::uint64_t started;       // flushes begun; raised under the lock
+    std::uint64_t finished;      // number of the latest flush that succeeded; waiters sleep on it
+    std::uint64_t whole_wanted;  // raised when the whole file has to be flushed for a commit
+    std::uint64_t whole_done;    // its value when the latest flush of the whole file began
+    std::uint64_t behind;        // raised when a log extent is left with bytes that no flush covered
+    std::uint64_t behind_done;   // its value when the latest flush of the whole file began
+    std::uint64_t reserved;
+};
+static_assert(on_disk<commit_block, 64>);
 
 /// Runs are kept apart by what they hold (see region_size), and free ones by the logarithm of their units.
 inline constexpr std::size_t run_classes = 2;  // 0: log and large values, 1: index
@@ -130,13 +146,15 @@ struct superblock {
     state_block state;
     lock_block locks;
     allocator_block allocator;
-    std::uint8_t reserved[2544];
+    commit_block commits;
+    std::uint8_t reserved[2480];
 };
 static_assert(on_disk<superblock, superblock_size>);
 static_assert(superblock_offset + offsetof(superblock, state) == 256);
 static_assert(superblock_offset + offsetof(superblock, locks) == 448);
 static_assert(superblock_offset + offsetof(superblock, allocator) == 512);
-static_assert(superblock_offset + offsetof(superblock, reserved) == 1536);
+static_assert(superblock_offset + offsetof(superblock, commits) == 1536);
+static_assert(superblock_offset + offsetof(superblock, reserved) == 1600);
 
 }  // namespace kvdb::format
 

@@ -49,13 +49,15 @@ struct shard_block {
     std::uint64_t free_segment;    // offset of a frozen segment that can be reused; 0 = none
     std::uint64_t segments;        // number of segments in the directory
     std::uint64_t accepted_index;  // the hand-over word that was taken last
-    // line 3: written under the allocator's lock
+    // line 3: written under the allocator's lock, but for the last two words
     std::uint64_t incoming_log;  // serial << 32 | unit number of a run handed over; taken when equal to accepted_log
     std::uint64_t incoming_index;
     std::uint64_t log_bytes;  // in log extents handed to this shard
     std::uint64_t index_bytes;
     std::uint64_t boundary;  // reserved for snapshots
-    std::uint64_t reserved3[3];
+    std::uint64_t reserved3;
+    std::uint64_t log_wanted;   // a commit waits until the log extent is on disk up to here; under the lock
+    std::uint64_t log_durable;  // it is, up to here; the leader of a commit raises it
     // lines 4 and 5
     shard_intent intent;
 };
@@ -72,7 +74,7 @@ struct attachment_slot {
     std::uint32_t pid;         // 0 = free; for people, not for decisions
     std::uint64_t since_unix_ms;
     std::uint64_t pin;        // reserved for snapshots and views
-    std::uint64_t announce;   // reserved for flush announcements
+    std::uint64_t announce;   // flushes that this handle is in the middle of
     std::uint64_t staged[4];  // serial << 32 | unit number of runs being filled with large values; 0 = none
 };
 static_assert(on_disk<attachment_slot, 64>);

@@ -7,6 +7,14 @@
 
 namespace kvdb::io {
 
+void note_dead_flusher(memory& mapped, format::attachment_slot& slot) noexcept
+{
+    if (load_relaxed(slot.announce) != 0) {
+        std::atomic_ref<std::uint64_t>(mapped.superblock().state.doubts).fetch_add(1, std::memory_order_acq_rel);
+        store_release(slot.announce, std::uint64_t{0});
+    }
+}
+
 attachment attachment::claim(const file& of, memory& mapped)
 {
     attachment self;
@@ -25,6 +33,7 @@ attachment attachment::claim(const file& of, memory& mapped)
             const std::uint32_t generation = load_relaxed(slot->generation) + 1;
             store_release(slot->generation, generation);  // pairs with holder_is_dead
             self.inherited_ = load_relaxed(slot->pid) != 0;
+            note_dead_flusher(mapped, *slot);
             store_relaxed(slot->since_unix_ms, unix_milliseconds());
             store_relaxed(slot->pid, process_id());
             self.slot_ = i;

@@ -24,7 +24,8 @@ class attachment {
 public:
     attachment() noexcept = default;
 
-    /// Claims a slot. Throws errc::too_many_handles. The words `staged` of a slot whose former owner was killed may
+    /// Claims a slot. Throws errc::too_many_handles. If the slot's former owner died while it flushed, nobody may
+    /// know how that ended: `doubts` is raised. The words `staged` of a slot whose former owner was killed may
     /// still name runs: the caller must see to them before it stages any of its own.
     [[nodiscard]] static attachment claim(const file& of, memory& mapped);
 
@@ -57,6 +58,10 @@ private:
     std::uint64_t word_ = 0;
     bool inherited_ = false;
 };
+
+/// If the owner of the slot, who is dead, was in the middle of a flush: the system may have told it alone that pages
+/// were not written, and takes them for written since. Raises `doubts`; in the gate.
+void note_dead_flusher(memory& mapped, format::attachment_slot& slot) noexcept;
 
 }  // namespace kvdb::io
 

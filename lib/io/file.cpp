@@ -3,6 +3,7 @@
 
 #include "format/validate.hpp"
 #include "io/crash_point.hpp"
+#include "io/flush_hook.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace kvdb::io {
@@ -311,9 +313,46 @@ void file::truncate(std::uint64_t size)
     }
 }
 
+bool file::ranges_flush_together() const noexcept
+{
+    constexpr auto ext4 = 0xef53;
+    constexpr auto xfs = 0x58465342;
+    constexpr auto tmpfs = 0x01021994;
+    struct statfs status {};
+    return ::fstatfs(descriptor_, &status) == 0 &&
+           (status.f_type == ext4 || status.f_type == xfs || status.f_type == tmpfs);
+}
+
+namespace {
+
+void write_back(const file& data, std::uint64_t begin, std::uint64_t end, unsigned how)
+{
+    while (::sync_file_range(data.descriptor(), static_cast<off_t>(begin), static_cast<off_t>(end - begin), how) !=
+           0) {
+        if (errno != EINTR) {
+            throw_errno(errno, "cannot write back", data.path());
+        }
+    }
+}
+
+}  // namespace
+
+void file::begin_write_back(std::uint64_t begin, std::uint64_t end) const
+{
+    write_back(*this, begin, end, SYNC_FILE_RANGE_WRITE);
+}
+
+void file::finish_write_back(std::uint64_t begin, std::uint64_t end) const
+{
+    write_back(*this, begin, end, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 void file::sync() const
 {
     crash_point("file.sync");
+    if (!flush_may_begin(descriptor_)) {
+        throw_errno(EIO, "cannot flush", path_);
+    }
     while (::fdatasync(descriptor_) != 0) {
         if (errno != EINTR) {
             throw_errno(errno, "cannot flush", path_);

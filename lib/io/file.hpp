@@ -64,6 +64,13 @@ public:
     void truncate(std::uint64_t size);
     /// Everything written so far, through descriptors or mappings, is on the medium when it returns.
     void sync() const;
+    /// True where a flush of one range, after others were written back, flushes those as well: the file system keeps
+    /// blocks in place and has one journal.
+    [[nodiscard]] bool ranges_flush_together() const noexcept;
+    /// Starts to write a range back. Not a flush: it may come to stand in the medium's own cache.
+    void begin_write_back(std::uint64_t begin, std::uint64_t end) const;
+    /// Waits until it is written back.
+    void finish_write_back(std::uint64_t begin, std::uint64_t end) const;
 
     /// Open-file-description lock on a byte range, without waiting. False if somebody else is in the way.
     [[nodiscard]] bool try_lock(lock_kind kind, std::uint64_t first, std::uint64_t count = 1) const;

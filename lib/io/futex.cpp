@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <ctime>
+#include <limits>
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -23,6 +24,11 @@ void futex_wait(std::uint64_t& word, std::uint64_t expected, std::chrono::micros
 void futex_wake_one(std::uint64_t& word) noexcept
 {
     ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+void futex_wake_all(std::uint64_t& word) noexcept
+{
+    ::syscall(SYS_futex, &word, FUTEX_WAKE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
 }
 
 }  // namespace kvdb::io

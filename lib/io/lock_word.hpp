@@ -38,6 +38,14 @@ enum class acquired : std::uint8_t { fresh, taken_over };
     return lock_slowly(word, self, limit, what);
 }
 
+/// Takes a free word without waiting.
+[[nodiscard]] inline bool try_lock(std::uint64_t& word, const attachment& self) noexcept
+{
+    std::uint64_t expected = 0;
+    return std::atomic_ref<std::uint64_t>(word).compare_exchange_strong(
+        expected, self.lock_word(), std::memory_order_acquire, std::memory_order_relaxed);
+}
+
 inline void unlock(std::uint64_t& word) noexcept
 {
     const std::uint64_t before = std::atomic_ref<std::uint64_t>(word).exchange(0, std::memory_order_release);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/memory.hpp"
 
+#include "io/crash_point.hpp"
+
 #include <boost/interprocess/detail/os_file_functions.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 
@@ -156,6 +158,48 @@ void memory::grown_to(std::uint64_t size)
     reservations_.back()->open_up_to(file_, size);
     if (size > known_size_.load(std::memory_order_relaxed)) {
         known_size_.store(size, std::memory_order_release);
+    }
+}
+
+void memory::touch_all() const
+{
+    constexpr std::uint64_t page = 4096;
+    for (std::uint64_t at = 0; at + sizeof(std::uint64_t) <= known_size(); at += page) {
+        // An exchange for the same value is a store for the processor; an idempotent `or` need not stay one.
+        std::uint64_t same = load_relaxed(this->at<std::uint64_t>(at));
+        std::atomic_ref<std::uint64_t> word(this->at<std::uint64_t>(at));
+        while (!word.compare_exchange_weak(same, same, std::memory_order_relaxed)) {
+        }
+    }
+}
+
+void memory::sync_ranges(std::span<const byte_range> ranges) const
+{
+    if (ranges.empty()) {
+        return;
+    }
+    if (ranges.size() > 1 && !file_.ranges_flush_together()) {
+        file_.sync();
+        return;
+    }
+    constexpr std::uint64_t page = 4096;
+    if (!flush_may_begin(file_.descriptor(), ranges)) {
+        throw_errno(EIO, "cannot flush", file_.path());
+    }
+    const auto all_but_last = ranges.first(ranges.size() - 1);
+    for (const byte_range& each : all_but_last) {
+        file_.begin_write_back(each.begin / page * page, each.end);
+    }
+    for (const byte_range& each : all_but_last) {
+        file_.finish_write_back(each.begin / page * page, each.end);
+    }
+    const std::uint64_t begin = ranges.back().begin / page * page;
+    crash_point("file.sync");
+    // A range of its own is what msync has and fdatasync has not.
+    while (::msync(base() + begin, ranges.back().end - begin, MS_SYNC) != 0) {
+        if (errno != EINTR) {
+            throw_errno(errno, "cannot flush", file_.path());
+        }
     }
 }
 

@@ -16,12 +16,14 @@
 #include "format/superblock.hpp"
 #include "format/tables.hpp"
 #include "io/file.hpp"
+#include "io/flush_hook.hpp"
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace kvdb::io {
@@ -100,6 +102,13 @@ public:
     /// Around a fork: no other thread may be in the middle of mapping.
     void lock_for_fork() { mutex_.lock(); }
     void unlock_after_fork() { mutex_.unlock(); }
+
+    /// The ranges, which lie in the file, are on the medium when it returns, with all that leads to them: one flush
+    /// for all where the file system allows it. Shared memory alone.
+    void sync_ranges(std::span<const byte_range> ranges) const;
+
+    /// Makes every page of the file dirty, without changing a bit, while others work on it.
+    void touch_all() const;
 
     /// The caller made the file `size` bytes long (detached: wants that much memory) and is about to publish it.
     void grown_to(std::uint64_t size);

@@ -21,6 +21,7 @@ struct context {
     std::uint64_t shard_table = 0;
     std::uint32_t shard_bits = 0;
     bool verify_reads = false;
+    io::file* data = nullptr;  // where durable operations write; none in a private index
 
     /// True if [offset, offset + bytes) lies behind the fixed tables. What is stored elsewhere, on the word of bytes
     /// that may be forged, could make later checks useless.

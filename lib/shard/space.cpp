@@ -87,6 +87,7 @@ void writer::accept_log(std::uint64_t word)
         log::write_end_mark(all_.memory.base() + mine.log_tail, mine.log_tail, mine.log_extent, mine.nonce);
     }
     crash_point("accept-log.marked");
+    request_flush_of_left(all_, mine);
     extents::redo_program<16> steps(all_.memory, mine.intent);
     steps.store(offset_of(mine.log_extent), offset);
     steps.store(offset_of(mine.log_tail), offset + format::extent_header_size);
@@ -94,6 +95,9 @@ void writer::accept_log(std::uint64_t word)
     steps.store(offset_of(mine.base_sequence), header.base_sequence);
     steps.store(offset_of(mine.nonce), header.nonce);
     steps.store(offset_of(mine.accepted_log), word);
+    // Both words: nothing wanted of the new extent, nothing of it durable, its header neither.
+    static_assert(offsetof(format::shard_block, log_durable) == offsetof(format::shard_block, log_wanted) + 8);
+    steps.fill(offset_of(mine.log_wanted), offset, 2);
     steps.run(log_points);
 }
 

@@ -2,6 +2,7 @@
 // How a shard's index makes room for an entry: moves, splits, doubling, overflow. Each is an operation of its own
 // with its own redo program, done before the set that needs it.
 #include "base/hash.hpp"
+#include "base/seeded_fault.hpp"
 #include "extents/redo.hpp"
 #include "shard/reader.hpp"
 #include "shard/writer.hpp"
@@ -117,7 +118,9 @@ void writer::move_entry(const format::segment& segment, const index::placement& 
     }
     const std::uint64_t flag = where.displaced ? format::slot_displaced : 0;
     steps.store(offset_of(to), (load_relaxed(to) & format::slot_mark) | entry | flag);
-    steps.bump(offset_of(block().shape));  // a reader that missed both places must look again
+    if (!seeded_fault("move-without-bump")) {
+        steps.bump(offset_of(block().shape));  // a reader that missed both places must look again
+    }
     steps.store(offset_of(from), left);
     steps.run(move_points);
 }
@@ -268,7 +271,9 @@ writer::progress writer::split(locked_shard& lock, std::uint64_t tag)
     steps.store(offset_of(mine.index_tail), tail + chains);
     steps.store(offset_of(mine.free_segment), old_offset);
     steps.store(offset_of(mine.segments), mine.segments + 1);
-    steps.bump(offset_of(mine.shape));  // whoever still reads the old segment looks again before it is reused
+    if (!seeded_fault("split-without-bump")) {
+        steps.bump(offset_of(mine.shape));  // whoever still reads the old segment looks again before it is reused
+    }
     steps.run(split_points);
     return progress::ready;
 }

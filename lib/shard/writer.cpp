@@ -2,11 +2,14 @@
 #include "shard/writer.hpp"
 
 #include "base/hash.hpp"
+#include "base/seeded_fault.hpp"
 #include "extents/redo.hpp"
 #include "io/lock_word.hpp"
 #include "shard/reader.hpp"
 
+#include <span>
 #include <string>
+#include <vector>
 
 namespace kvdb::shard {
 namespace {
@@ -56,9 +59,27 @@ void locked_shard::relock()
 
 void locked_shard::repair_after(bool taken_over)
 {
+    if (seeded_fault("intent-never-tested")) {
+        store_release(block().intent.armed, std::uint64_t{0});
+    }
     // Every locker looks, however it came by the lock: the one who took it over may have died as well.
     if (!program::replay(all_.memory, block().intent) && taken_over) {
         seal(all_, shard_);
+    }
+}
+
+void request_flush_of_left(const context& all, format::shard_block& block)
+{
+    if (seeded_fault("left-extent-forgotten")) {
+        return;
+    }
+    const std::uint64_t durable = load_acquire(block.log_durable);
+    auto& commits = all.memory.superblock().commits;
+    if (block.log_extent != 0 && block.log_tail > durable) {
+        std::atomic_ref<std::uint64_t>(commits.behind).fetch_add(1, std::memory_order_relaxed);
+    }
+    if (load_relaxed(block.log_wanted) > durable) {
+        std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
     }
 }
 
@@ -72,6 +93,7 @@ void seal(const context& all, std::uint32_t shard)
     const std::uint64_t tail = block.log_tail;
     log::write_end_mark(all.memory.base() + tail, tail, block.log_extent, block.nonce);
     crash_point("seal.marked");
+    request_flush_of_left(all, block);
     program steps(all.memory, block.intent);
     steps.store(all.memory.offset_of(&block.log_extent), 0);
     steps.store(all.memory.offset_of(&block.log_tail), 0);
@@ -107,7 +129,7 @@ std::uint64_t writer::take_sequence() const noexcept
 {
     std::uint64_t& next = block().next_sequence;
     const std::uint64_t taken = load_relaxed(next);
-    store_relaxed(next, taken + 1);
+    store_relaxed(next, taken + (seeded_fault("sequence-reused") && taken % 3 == 0 ? 0 : 1));
     std::atomic_thread_fence(std::memory_order_release);  // W1: raised before a record carries it
     return taken;
 }
@@ -131,6 +153,10 @@ std::uint64_t writer::write_behind_tail(const log::record_fields& fields, std::s
 {
     const format::shard_block& mine = block();
     const std::uint64_t size = format::record_size(log::meta_of(fields), key.size(), value.size());
+    if (durable_) {
+        append_to_file(fields, key, value, size);
+        return size;
+    }
     std::byte* at = all_.memory.base() + mine.log_tail;
     log::write_record(at, mine.log_tail, mine.log_extent, mine.base_sequence, mine.nonce, fields, key, value);
     // The lines of the next record, while nobody waits for them.
@@ -138,6 +164,29 @@ std::uint64_t writer::write_behind_tail(const log::record_fields& fields, std::s
         __builtin_prefetch(at + size + ahead, 1);
     }
     return size;
+}
+
+/// A store through the mapping would make the whole folio of the page cache dirty, up to 2 MiB, and the commit write
+/// all of it.
+void writer::append_to_file(const log::record_fields& fields, std::string_view key, std::string_view value,
+                            std::uint64_t size)
+{
+    thread_local std::vector<std::byte> buffer;
+    format::shard_block& mine = block();
+    try {
+        if (buffer.size() < size) {
+            buffer.resize(size);
+        }
+        log::write_record(buffer.data(), mine.log_tail, mine.log_extent, mine.base_sequence, mine.nonce, fields, key,
+                          value);
+        all_.data->write_at(mine.log_tail, std::span(buffer).first(size));
+    } catch (...) {
+        seal(all_, shard_);  // part of it may be there
+        throw;
+    }
+    if (!seeded_fault("append-not-registered")) {
+        store_release(mine.log_wanted, mine.log_tail + size);  // W5
+    }
 }
 
 void writer::set(std::uint64_t hash, std::string_view key, std::string_view value)
@@ -273,6 +322,12 @@ void writer::set_large(std::uint64_t hash, std::string_view key, std::string_vie
     store_release(all_.memory.at<std::uint64_t>(offset), std::uint64_t{0});
     crash_point("set-large.record-written");
 
+    // Not in the shard's log extent: a commit or checkpoint has to flush more than that.
+    auto& commits = all_.memory.superblock().commits;
+    std::atomic_ref<std::uint64_t>(commits.behind).fetch_add(1, std::memory_order_relaxed);
+    if (durable_ && !seeded_fault("large-not-registered")) {
+        std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
+    }
     format::shard_block& mine = block();
     program steps(all_.memory, mine.intent);
     steps.store(offset, first_word);

@@ -17,6 +17,9 @@
 //   W2  log_tail + one record header <= log_end, so that an end mark always fits.
 //   W3  Behind log_tail the extent is zero, unless a writer is in the middle of an append or died there.
 //   W4  Counters, tail and slot change together, in one redo program.
+//   W5  Before a durable record is published, log_wanted lies behind it, or whole_wanted was raised. Before an extent
+//   is
+//       left with bytes behind log_durable, `behind` is raised, and whole_wanted if log_wanted is among them.
 #ifndef KVDB_SHARD_WRITER_HPP
 #define KVDB_SHARD_WRITER_HPP
 
@@ -56,12 +59,21 @@ private:
 /// Puts an end mark at the tail and leaves the extent: nothing is appended to it any more. Under the lock.
 void seal(const context& all, std::uint32_t shard);
 
+/// Before a shard leaves its log extent, under the lock: what no flush has covered in it is beyond the reach of a
+/// commit that flushes the shards' present extents (W5).
+void request_flush_of_left(const context& all, format::shard_block& block);
+
 /// Throws errc::damaged unless the log's tail lies in its extent, with room for an end mark.
 void require_log_place(const context& all, std::uint32_t shard);
 
 class writer {
 public:
-    writer(const context& all, std::uint32_t shard) noexcept : all_(all), shard_(shard) {}
+    /// What a durable writer changes is written to the file, not stored through the mapping, and registered with the
+    /// shard: a commit (database/commit.hpp) that begins after the change flushes it.
+    writer(const context& all, std::uint32_t shard, bool durable = false) noexcept
+        : all_(all), shard_(shard), durable_(durable && all.data != nullptr)
+    {
+    }
 
     void set(std::uint64_t hash, std::string_view key, std::string_view value);
     /// A value in an extent of its own, staged in `staged_index` of this handle's attachment slot.
@@ -118,9 +130,12 @@ private:
                                                 std::uint64_t base) const noexcept;
     /// Writes a record behind the tail; returns its size. It is nobody's until a program publishes it.
     std::uint64_t write_behind_tail(const log::record_fields& fields, std::string_view key, std::string_view value);
+    void append_to_file(const log::record_fields& fields, std::string_view key, std::string_view value,
+                        std::uint64_t size);
 
     const context& all_;
     std::uint32_t shard_;
+    bool durable_;
 };
 
 template <class Visit>

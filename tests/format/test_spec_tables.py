@@ -29,6 +29,7 @@ PLACES = {
     "file_identity": "superblock_offset + offsetof(superblock, state) + offsetof(state_block, file)",
     "recovery_record": "superblock_offset + offsetof(superblock, state) + offsetof(state_block, last_recovery)",
     "lock_block": "superblock_offset + offsetof(superblock, locks)",
+    "commit_block": "superblock_offset + offsetof(superblock, commits)",
     "allocator_block": "superblock_offset + offsetof(superblock, allocator)",
     "frontier": "superblock_offset + offsetof(superblock, allocator) + offsetof(allocator_block, frontiers)",
     "allocator_intent": "superblock_offset + offsetof(superblock, allocator) + offsetof(allocator_block, intent)",

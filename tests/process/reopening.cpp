@@ -4,9 +4,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "io/crash_point.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
 
@@ -41,6 +45,38 @@ void expect_version(const database& db, std::uint64_t count, std::uint64_t versi
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(reopening, store_fixture)
+
+/// For a crash hook: the last writer makes the file grow and leaves while somebody else opens it.
+std::unique_ptr<database> leaving;
+
+void grow_and_leave(const char* point)
+{
+    if (std::strcmp(point, "open.gate") == 0 && leaving) {
+        const auto db = std::exchange(leaving, nullptr);
+        for (std::uint64_t i = 0; i < 3'000; ++i) {
+            db->set(numbered_key(i), telling_value(i, 7, 200));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(while_the_last_writer_grows_the_file_and_leaves)
+{
+    for (const open_mode mode : {open_mode::open_or_create, open_mode::read_only}) {
+        std::filesystem::remove(file);
+        leaving = std::make_unique<database>(open(with_shards(2)));
+        leaving->set("first", "here");
+        test_crash_hook = grow_and_leave;
+        const auto db = open(with_mode(mode));
+        test_crash_hook = nullptr;
+        BOOST_REQUIRE(!leaving);
+        std::uint64_t missing = 0;
+        for (std::uint64_t i = 0; i < 3'000; ++i) {
+            missing += db.get(numbered_key(i)) == telling_value(i, 7, 200) ? 0U : 1U;
+        }
+        BOOST_TEST(missing == 0U);
+        BOOST_TEST(db.stats().last_recovery.at_unix_ms == 0U);
+    }
+}
 
 BOOST_AUTO_TEST_CASE(in_the_same_boot_nothing_is_rebuilt)
 {

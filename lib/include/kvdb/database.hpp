@@ -59,8 +59,13 @@ public:
     /// point into the database's own memory.
     void set(std::string_view key, std::string_view value);
 
+    /// As above with a promise of its own. durability::sync in a handle of another mode is as durable, but slower
+    /// than in one that was opened for it; the other two make no difference to each other.
+    void set(std::string_view key, std::string_view value, durability how);
+
     /// Removes the key. True if it was there.
     bool erase(std::string_view key);
+    bool erase(std::string_view key, durability how);
 
     /// Number of live keys. O(shards).
     [[nodiscard]] std::uint64_t size() const;

@@ -24,7 +24,8 @@ enum class open_mode {
 enum class durability {
     none,     ///< survives the death of any process; nothing is promised across a power loss
     relaxed,  ///< as none, and `sync()` makes everything so far survive a power loss
-    sync,     ///< every `set` and `erase` survives a power loss once it has returned
+    sync,     ///< every `set` and `erase` survives a power loss once it has returned; those that return at about the
+              ///< same time, in any thread or process, share one flush of the medium
 };
 
 /// Work that can take long tells how far it is: bytes done, bytes in all.

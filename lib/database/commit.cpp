@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "database/commit.hpp"
+
+#include "base/seeded_fault.hpp"
+#include "io/cancellation.hpp"
+#include "io/crash_point.hpp"
+#include "io/lock_word.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+namespace kvdb {
+namespace {
+
+constexpr std::chrono::microseconds nap{4'000};  // then the leader may be dead
+
+/// Says in the handle's slot that a flush is under way, until its end is known and written down.
+class announcement {
+public:
+    explicit announcement(const shard::context& all)
+    {
+        if (all.who.self->is_attached()) {
+            slot_ = &all.memory.attachment(all.who.self->slot());
+            std::atomic_ref<std::uint64_t>(slot_->announce).fetch_add(1, std::memory_order_acq_rel);
+        }
+    }
+    announcement(const announcement&) = delete;
+    announcement& operator=(const announcement&) = delete;
+    ~announcement()
+    {
+        if (slot_ != nullptr) {
+            std::atomic_ref<std::uint64_t>(slot_->announce).fetch_sub(1, std::memory_order_acq_rel);
+        }
+    }
+
+private:
+    format::attachment_slot* slot_ = nullptr;
+};
+
+bool in_doubt(const shard::context& all) noexcept
+{
+    const format::state_block& state = all.memory.superblock().state;
+    return load_acquire(state.doubts) != load_acquire(state.settled);
+}
+
+/// The leader's work: F1, F2.
+class group_flush {
+public:
+    group_flush(const shard::context& all, const io::file& data) : all_(all), data_(data) {}
+
+    void run()
+    {
+        auto& commits = all_.memory.superblock().commits;
+        const std::uint64_t mine = load_relaxed(commits.started) + 1;
+        store_release(commits.started, mine);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        const std::uint64_t whole = load_acquire(commits.whole_wanted);
+        const std::uint64_t behind = load_acquire(commits.behind);
+        whole_ = (whole != load_relaxed(commits.whole_done) || in_doubt(all_)) && !seeded_fault("commit-never-whole");
+        collect();
+        crash_point("commit.collected");
+        flush();
+        crash_point("commit.flushed");
+        if (whole_) {
+            store_release(commits.whole_done, whole);
+            store_release(commits.behind_done, behind);
+        }
+        for (const request& each : requests_) {
+            // Fails if the shard went on to another extent meanwhile.
+            std::uint64_t expected = each.range.begin;
+            std::atomic_ref<std::uint64_t>(all_.block(each.shard).log_durable)
+                .compare_exchange_strong(expected, each.range.end, std::memory_order_acq_rel);
+        }
+        store_release(commits.finished, mine);
+        crash_point("commit.finished");
+    }
+
+private:
+    struct request {
+        std::uint32_t shard = 0;
+        io::byte_range range;
+    };
+
+    void collect()
+    {
+        const std::uint32_t count = all_.memory.superblock().identity.shard_count;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const format::shard_block& block = all_.block(i);
+            std::uint64_t begin = load_acquire(block.log_durable);
+            const std::uint64_t end = load_acquire(block.log_wanted);
+            if (begin >= end) {
+                continue;
+            }
+            if (seeded_fault("commit-forgets-prefix")) {
+                begin = std::max(begin, end - 16);
+            }
+            if (all_.in_extents(begin, end - begin)) {
+                requests_.push_back({i, {begin, end}});
+            } else {
+                whole_ = true;  // words that were caught between two extents, or forged
+            }
+        }
+    }
+
+    void flush() const
+    {
+        if (seeded_fault("commit-without-flush")) {
+            return;
+        }
+        if (whole_) {
+            flush_whole(all_, data_);
+            return;
+        }
+        std::vector<io::byte_range> ranges;
+        ranges.reserve(requests_.size());
+        for (const request& each : requests_) {
+            ranges.push_back(each.range);
+        }
+        flush_or_poison(all_, data_, [&] { all_.memory.sync_ranges(ranges); });
+    }
+
+    const shard::context& all_;
+    const io::file& data_;
+    std::vector<request> requests_;
+    bool whole_ = false;
+};
+
+/// Unlocks whatever happens, and wakes all: those who were served, and one who will lead next.
+class leadership {
+public:
+    explicit leadership(format::commit_block& commits) noexcept : commits_(commits) {}
+    leadership(const leadership&) = delete;
+    leadership& operator=(const leadership&) = delete;
+    ~leadership()
+    {
+        io::unlock(commits_.lock);
+        io::futex_wake_all(commits_.finished);
+    }
+
+private:
+    format::commit_block& commits_;
+};
+
+}  // namespace
+
+void refuse_if_poisoned(const shard::context& all, const io::file& data)
+{
+    if (load_acquire(all.memory.superblock().state.poison) != 0) {
+        throw error(errc::poisoned, "an earlier flush of '" + data.path().string() +
+                                        "' failed; close every handle and open it again to recover what is on disk");
+    }
+}
+
+void flush_or_poison(const shard::context& all, const io::file& data, const std::function<void()>& flush)
+{
+    refuse_if_poisoned(all, data);
+    const announcement announced(all);
+    try {
+        flush();
+    } catch (const error&) {
+        if (!seeded_fault("failed-flush-forgotten")) {
+            store_release(all.memory.superblock().state.poison, std::uint64_t{1});
+        }
+        throw;
+    }
+    refuse_if_poisoned(all, data);  // another process may have been told of a failure that this flush hid
+}
+
+void flush_or_poison(const shard::context& all, const io::file& data)
+{
+    flush_or_poison(all, data, [&] { data.sync(); });
+}
+
+void flush_whole(const shard::context& all, const io::file& data)
+{
+    format::state_block& state = all.memory.superblock().state;
+    const std::uint64_t doubts = load_acquire(state.doubts);
+    const bool anew = doubts != load_acquire(state.settled);
+    flush_or_poison(all, data, [&] {
+        if (anew) {
+            all.memory.touch_all();
+        }
+        data.sync();
+    });
+    if (anew) {
+        store_release(state.settled, doubts);
+    }
+}
+
+void commit(const shard::context& all, const io::file& data)
+{
+    const io::no_cancellation whole;
+    auto& commits = all.memory.superblock().commits;
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the leader's
+    const std::uint64_t before = load_acquire(commits.started);
+    const auto served = [&] { return load_acquire(commits.finished) > before; };
+    for (;;) {
+        refuse_if_poisoned(all, data);
+        const std::uint64_t seen = load_acquire(commits.finished);
+        if (seen > before) {
+            return;
+        }
+        if (!io::try_lock(commits.lock, *all.who.self)) {
+            io::futex_wait(commits.finished, seen, nap);
+            refuse_if_poisoned(all, data);
+            if (served()) {
+                return;
+            }
+            if (load_acquire(commits.finished) != seen) {
+                continue;
+            }
+            // Nothing came of it for long: wait for the lock itself, which sees whether its holder lives.
+            try {
+                static_cast<void>(io::lock(commits.lock, *all.who.self, all.who.timeout, "the commit lock"));
+            } catch (const error& failure) {
+                if (failure.reason() != errc::busy) {
+                    throw;
+                }
+                flush_whole(all, data);  // the leader is stopped: its followers flush for themselves
+                return;
+            }
+        }
+        const leadership mine(commits);
+        if (!served()) {
+            group_flush(all, data).run();
+        }
+        return;
+    }
+}
+
+}  // namespace kvdb

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Each deliberate bug of lib/base/seeded_fault.hpp is caught by the rig that is there for it, and no rig fails without
+one. The list is checked against the sources: a fault that nobody catches has no place there.
+
+usage: seeded.py [FAULT ...]        with KVDB_BIN, the folder of the test programs, and KVDB_SOURCE
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+POWER = ("test_power", "power/nothing_durable_is_lost")
+FAILED = ("test_power", "failed_flush")
+CRASH = ("test_process", "crash_points/beside_a_living_process")
+SHAPE = ("test_shard", "structure")
+
+RIG = {
+    "append-not-registered": POWER,
+    "left-extent-forgotten": POWER,
+    "large-not-registered": POWER,
+    "commit-without-flush": POWER,
+    "commit-forgets-prefix": POWER,
+    "commit-never-whole": POWER,
+    "checkpoint-without-relaxed": POWER,
+    "clean-flag-cleared-late": POWER,
+    "clean-before-durable": POWER,
+    "any-boot-trusted": POWER,
+    "oldest-record-wins": POWER,
+    "recovery-seals-nothing": POWER,
+    "sequence-reused": POWER,
+    "failed-flush-forgotten": FAILED,
+    "intent-never-tested": CRASH,
+    "move-without-bump": SHAPE,
+    "split-without-bump": SHAPE,
+}
+PATIENCE = 240  # seconds
+IMAGES = "2000"
+IMAGES_WITHOUT = "300"
+
+
+def run(rig, fault):
+    program, cases = rig
+    environment = dict(os.environ, KVDB_TEST_IMAGES=IMAGES if fault else IMAGES_WITHOUT)
+    environment.pop("KVDB_SEEDED_FAULT", None)
+    if fault:
+        environment["KVDB_SEEDED_FAULT"] = fault
+    command = [os.path.join(os.environ["KVDB_BIN"], program), "--run_test=" + cases]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def names_in_sources():
+    found = set()
+    for path in pathlib.Path(os.environ["KVDB_SOURCE"], "lib").rglob("*.[ch]pp"):
+        found.update(re.findall(r'seeded_fault\("([^"]+)"\)', path.read_text()))
+    return found
+
+
+def main():
+    chosen = sys.argv[1:] or sorted(RIG)
+    failures = 0
+    if names_in_sources() != set(RIG):
+        print("faults of the sources and of this list differ:", sorted(names_in_sources() ^ set(RIG)))
+        failures += 1
+    for rig in sorted({RIG[fault] for fault in chosen}):
+        result = run(rig, None)
+        if result.returncode != 0:
+            print("%s fails without any fault:\n%s" % (rig[1], result.stdout + result.stderr))
+            failures += 1
+    for fault in chosen:
+        begin = time.monotonic()
+        result = run(RIG[fault], fault)
+        caught = result.returncode != 0
+        failures += not caught
+        print("%-28s %-45s %s, %.1f s" % (fault, RIG[fault][1], "caught" if caught else "NOT CAUGHT",
+                                          time.monotonic() - begin), flush=True)
+    print("%d of %d faults caught" % (len(chosen) - failures, len(chosen)))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

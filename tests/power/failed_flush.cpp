@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSL-1.0
+// A flush that fails, and one that nobody saw the end of.
+#include <boost/test/unit_test.hpp>
+
+#include <signal.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "io/crash_point.hpp"
+#include "io/flush_hook.hpp"
+#include "power/medium.hpp"
+#include "support/child.hpp"
+#include "support/fixture.hpp"
+
+using namespace kvdb;
+using namespace kvdb::testing;
+
+namespace {
+
+options durable_handle()
+{
+    options how = with_shards(2);
+    how.durable = durability::sync;
+    return how;
+}
+
+/// Sizes of the flushes that were made: 0 for the whole file.
+std::vector<std::uint64_t> flushed;
+
+bool count_flush(int, std::span<const io::byte_range> ranges)
+{
+    std::uint64_t bytes = 0;
+    for (const io::byte_range& each : ranges) {
+        bytes += each.end - each.begin;
+    }
+    flushed.push_back(bytes);
+    return true;
+}
+
+struct counted_flushes {
+    counted_flushes()
+    {
+        flushed.clear();
+        io::test_flush_hook = count_flush;
+    }
+    counted_flushes(const counted_flushes&) = delete;
+    counted_flushes& operator=(const counted_flushes&) = delete;
+    ~counted_flushes() { io::test_flush_hook = nullptr; }
+};
+
+void die_in_a_flush(const char* point)
+{
+    if (std::strcmp(point, "file.sync") == 0) {
+        ::raise(SIGKILL);
+    }
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(failed_flush, store_fixture)
+
+BOOST_AUTO_TEST_CASE(nothing_is_acknowledged_until_the_file_was_recovered)
+{
+    {
+        auto db = open(durable_handle());
+        auto other = open();
+        db.set("before", "1");
+        {
+            medium below(file);
+            below.fail(true);
+            KVDB_CHECK_ERROR(db.set("during", "2"), io_failure);
+        }
+        KVDB_CHECK_ERROR(db.set("after", "3"), poisoned);
+        BOOST_TEST(!db.contains("after"));
+        KVDB_CHECK_ERROR(db.erase("before"), poisoned);
+        KVDB_CHECK_ERROR(other.sync(), poisoned);
+        KVDB_CHECK_ERROR(other.set("after", "3", durability::sync), poisoned);
+        other.set("relaxed", "4");  // promises nothing
+        BOOST_CHECK(db.get("before") == "1");
+        BOOST_CHECK(db.get("relaxed") == "4");
+        BOOST_TEST(db.stats().poisoned);
+    }
+    auto db = open(durable_handle());
+    BOOST_TEST(!db.stats().poisoned);
+    BOOST_TEST(db.stats().last_recovery.at_unix_ms != 0U);
+    BOOST_CHECK(db.get("before") == "1");
+    db.set("after", "5");
+    db.sync();
+    expect_whole(db);
+}
+
+BOOST_AUTO_TEST_CASE(of_a_checkpoint)
+{
+    auto db = open(with_shards(2));
+    db.set("key", "value");
+    {
+        medium below(file);
+        below.fail(true);
+        KVDB_CHECK_ERROR(db.sync(), io_failure);
+    }
+    KVDB_CHECK_ERROR(db.sync(), poisoned);
+    BOOST_CHECK(db.get("key") == "value");
+}
+
+BOOST_AUTO_TEST_CASE(whose_process_died_is_made_good_by_the_next_commit)
+{
+    auto db = open(durable_handle());
+    db.set("there", "1");
+    const int end = in_child([&] {
+        auto mine = open(durable_handle());
+        mine.set("there", "2");
+        test_crash_hook = die_in_a_flush;
+        mine.set("there", "3");
+        return 0;
+    });
+    BOOST_REQUIRE_EQUAL(end, -SIGKILL);
+    auto later = open(durable_handle());
+    const counted_flushes counted;
+    later.set("key", "value");
+    BOOST_REQUIRE_EQUAL(flushed.size(), 1U);
+    BOOST_TEST(flushed[0] == 0U);
+    later.set("key", "value");
+    BOOST_REQUIRE_EQUAL(flushed.size(), 2U);
+    BOOST_TEST(flushed[1] != 0U);
+}
+
+BOOST_AUTO_TEST_CASE(whose_process_died_alone_costs_no_recovery)
+{
+    const int end = in_child([&] {
+        auto mine = open(durable_handle());
+        mine.set("there", "2");
+        test_crash_hook = die_in_a_flush;
+        mine.set("there", "3");
+        return 0;
+    });
+    BOOST_REQUIRE_EQUAL(end, -SIGKILL);
+    auto later = open(durable_handle());
+    BOOST_TEST(later.stats().last_recovery.at_unix_ms == 0U);
+    const counted_flushes counted;
+    later.set("key", "value");
+    later.set("key", "value");
+    BOOST_REQUIRE_EQUAL(flushed.size(), 2U);
+    BOOST_TEST(flushed[0] == 0U);
+    BOOST_TEST(flushed[1] != 0U);
+}
+
+BOOST_AUTO_TEST_CASE(small_commits_flush_their_log_alone)
+{
+    auto db = open(durable_handle());
+    for (std::uint64_t i = 0; i < 200; ++i) {
+        db.set(numbered_key(i), telling_value(i, 1));
+    }
+    const counted_flushes counted;
+    db.set(numbered_key(1), telling_value(1, 2));
+    db.erase(numbered_key(2));
+    db.set(numbered_key(2), telling_value(2, 2), durability::relaxed);
+    BOOST_REQUIRE_EQUAL(flushed.size(), 2U);
+    BOOST_TEST(flushed[0] > 100U);
+    BOOST_TEST(flushed[0] < 200U);
+    BOOST_TEST(flushed[1] < 200U);
+    db.erase("never there");
+    BOOST_TEST(flushed.size() == 2U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

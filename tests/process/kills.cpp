@@ -23,6 +23,7 @@ struct load {
     const std::filesystem::path& path;
     shared<ledger> book{};
     std::array<child, ledger::max_workers> workers{};
+    options writing{};
     std::uint64_t starts = 0;
 
     explicit load(const std::filesystem::path& file) : path(file) {}
@@ -34,8 +35,39 @@ struct load {
             if (worker == reader) {
                 book->read_for_ever(worker, path, seed);
             }
-            book->write_for_ever(worker, path, seed);
+            book->write_for_ever(worker, path, seed, writing);
         });
+    }
+
+    /// Kills workers, one after the other, and settles with `db` what they were doing.
+    void torture(const database& db, std::uint64_t rounds, chance& source)
+    {
+        for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
+            start(worker);
+        }
+        for (std::uint64_t round = 0; round < rounds; ++round) {
+            const std::size_t victim = source.below(8) == 0 ? reader : source.below(writers);
+            BOOST_REQUIRE_MESSAGE(progresses(victim, 1 + source.below(60)),
+                                  "worker " << victim << " is stuck or gave up");
+            BOOST_REQUIRE_EQUAL(workers[victim].kill(), -SIGKILL);
+            if (victim != reader) {
+                BOOST_REQUIRE_EQUAL(book->settle(victim, db), "");
+            }
+            for (std::size_t other = 0; other < ledger::max_workers; ++other) {
+                BOOST_REQUIRE_MESSAGE(other == victim || progresses(other, 1),
+                                      "survivor " << other << " is stuck or gave up");
+            }
+            start(victim);
+        }
+        for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
+            BOOST_REQUIRE(progresses(worker, 1));
+            BOOST_TEST(workers[worker].kill() == -SIGKILL);
+        }
+        for (std::size_t worker = 0; worker < writers; ++worker) {
+            BOOST_TEST(book->settle(worker, db) == "");
+        }
+        BOOST_TEST(db.stats().last_recovery.at_unix_ms == 0U);
+        expect_whole(db);
     }
 
     /// Waits until a worker has done so many operations more.
@@ -53,36 +85,19 @@ BOOST_FIXTURE_TEST_SUITE(kills, store_fixture)
 
 BOOST_AUTO_TEST_CASE(of_writers_and_readers_under_load)
 {
-    const std::uint64_t rounds = setting("KVDB_TEST_KILLS", 240);
     chance source(setting("KVDB_TEST_SEED", 1));
     auto db = open(with_shards(4));  // attached all the time, so that no recovery helps
     load work(file);
-    for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
-        work.start(worker);
-    }
-    for (std::uint64_t round = 0; round < rounds; ++round) {
-        const std::size_t victim = source.below(8) == 0 ? reader : source.below(writers);
-        BOOST_REQUIRE_MESSAGE(work.progresses(victim, 1 + source.below(60)),
-                              "worker " << victim << " is stuck or gave up");
-        BOOST_REQUIRE_EQUAL(work.workers[victim].kill(), -SIGKILL);
-        if (victim != reader) {
-            BOOST_REQUIRE_EQUAL(work.book->settle(victim, db), "");
-        }
-        for (std::size_t other = 0; other < ledger::max_workers; ++other) {
-            BOOST_REQUIRE_MESSAGE(other == victim || work.progresses(other, 1),
-                                  "survivor " << other << " is stuck or gave up");
-        }
-        work.start(victim);
-    }
-    for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
-        BOOST_REQUIRE(work.progresses(worker, 1));
-        BOOST_TEST(work.workers[worker].kill() == -SIGKILL);
-    }
-    for (std::size_t worker = 0; worker < writers; ++worker) {
-        BOOST_TEST(work.book->settle(worker, db) == "");
-    }
-    BOOST_TEST(db.stats().last_recovery.at_unix_ms == 0U);
-    expect_whole(db);
+    work.torture(db, setting("KVDB_TEST_KILLS", 240), source);
+}
+
+BOOST_AUTO_TEST_CASE(of_writers_that_commit_together)
+{
+    chance source(setting("KVDB_TEST_SEED", 1) + 1);
+    auto db = open(with_shards(4));
+    load work(file);
+    work.writing.durable = durability::sync;
+    work.torture(db, setting("KVDB_TEST_KILLS", 240) / 4, source);
 }
 
 BOOST_AUTO_TEST_CASE(of_all_at_once_and_a_fresh_open)

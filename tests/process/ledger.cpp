@@ -29,10 +29,11 @@ bool shows(std::uint64_t key, const std::optional<std::string>& answer, std::uin
 
 }  // namespace
 
-void ledger::write_for_ever(std::size_t worker, const std::filesystem::path& path, std::uint64_t seed)
+void ledger::write_for_ever(std::size_t worker, const std::filesystem::path& path, std::uint64_t seed,
+                            const options& how)
 {
     chance source(seed);
-    auto db = database::open(path);
+    auto db = database::open(path, how);
     for (;;) {
         const std::uint64_t key = worker * keys_each + source.below(keys_each);
         const std::uint64_t version = at(key).acknowledged + 1;

@@ -24,7 +24,8 @@ public:
     static constexpr std::uint64_t keys_each = 200;
 
     /// Writes until killed.
-    [[noreturn]] void write_for_ever(std::size_t worker, const std::filesystem::path& path, std::uint64_t seed);
+    [[noreturn]] void write_for_ever(std::size_t worker, const std::filesystem::path& path, std::uint64_t seed,
+                                     const options& how = {});
     /// Reads every worker's keys until killed; throws at what must not be.
     [[noreturn]] void read_for_ever(std::size_t worker, const std::filesystem::path& path, std::uint64_t seed);
 

@@ -343,7 +343,7 @@ CHECKPOINT = (
     (64, "256Q", "marks"),
 )  # fmt: skip
 SHARD_NAMES = (
-    "shape", "directory", "commit", None, None, None, None, None, "lock", "next_sequence", "log_extent", "log_tail",
+    "shape", "directory", "commit", None, None, None, "left_from", "left_to", "lock", "next_sequence", "log_extent", "log_tail",
     "log_end", "base_sequence", "nonce", "accepted_log", "entries", "live_bytes", "dead_bytes", "index_tail",
     "index_end", "free_segment", "segments", "accepted_index", "incoming_log", "incoming_index", "log_bytes",
     "index_bytes", "boundary", None, "log_wanted", "log_durable", "intent.armed",

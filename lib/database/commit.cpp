@@ -69,9 +69,14 @@ public:
             store_release(commits.behind_done, behind);
         }
         for (const request& each : requests_) {
+            format::shard_block& block = all_.block(each.shard);
+            if (each.left) {
+                store_release(block.left_to, std::uint64_t{0});  // nobody else changes it before
+                continue;
+            }
             // Fails if the shard went on to another extent meanwhile.
             std::uint64_t expected = each.range.begin;
-            std::atomic_ref<std::uint64_t>(all_.block(each.shard).log_durable)
+            std::atomic_ref<std::uint64_t>(block.log_durable)
                 .compare_exchange_strong(expected, each.range.end, std::memory_order_acq_rel);
         }
         store_release(commits.finished, mine);
@@ -81,6 +86,7 @@ public:
 private:
     struct request {
         std::uint32_t shard = 0;
+        bool left = false;  // in the extent before
         io::byte_range range;
     };
 
@@ -89,6 +95,9 @@ private:
         const std::uint32_t count = all_.memory.superblock().identity.shard_count;
         for (std::uint32_t i = 0; i < count; ++i) {
             const format::shard_block& block = all_.block(i);
+            if (const std::uint64_t left = load_acquire(block.left_to); left != 0) {
+                request_range({i, true, {load_relaxed(block.left_from), left}});
+            }
             std::uint64_t begin = load_acquire(block.log_durable);
             const std::uint64_t end = load_acquire(block.log_wanted);
             if (begin >= end) {
@@ -97,12 +106,17 @@ private:
             if (seeded_fault("commit-forgets-prefix")) {
                 begin = std::max(begin, end - 16);
             }
-            if (all_.in_extents(begin, end - begin)) {
-                requests_.push_back({i, {begin, end}});
-            } else {
-                whole_ = true;  // words that were caught between two extents, or forged
-            }
+            request_range({i, false, {begin, end}});
         }
+    }
+
+    void request_range(const request& wanted)
+    {
+        const auto [begin, end] = wanted.range;
+        if (begin >= end || !all_.in_extents(begin, end - begin)) {
+            whole_ = true;  // words that were caught between two extents, or forged
+        }
+        requests_.push_back(wanted);
     }
 
     void flush() const

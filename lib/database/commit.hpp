@@ -2,9 +2,9 @@
 // Durable commits: one flush for all that wait, over threads and processes.
 //
 //   committer:  change, registered with its shard (W5) -> fence -> n = started -> wait until finished > n
-//   leader:     lock -> started + 1 = m -> fence -> collect [log_durable, log_wanted) of all shards -> write them
-//   back,
-//               one flush -> raise the log_durable -> finished = m -> unlock, wake all
+//   leader:     lock -> started + 1 = m -> fence -> collect, of all shards, [log_durable, log_wanted) and [left_from,
+//               left_to) -> write them back, one flush -> raise log_durable, clear left_to -> finished = m -> unlock,
+//               wake all
 //
 // The fences pair: a committer that reads a `started` below m registered its range before the leader of m collected.
 // A flush covers every registered range, whoever registered it: nothing acknowledged builds on something lost. What

@@ -30,7 +30,9 @@ struct shard_block {
     std::uint64_t shape;      // only ever raised, never reset
     std::uint64_t directory;  // depth << 56 | offset / 64 of the directory; 0 = no index yet
     std::uint64_t commit;     // reserved for batches: id of the batch that this shard leads and that is pending
-    std::uint64_t reserved0[5];
+    std::uint64_t reserved0[3];
+    std::uint64_t left_from;  // of an extent left with bytes that a commit wants; once for each extent, if at all
+    std::uint64_t left_to;    // 0 = none; set under the lock, cleared by the leader of a commit
     // line 1: the writer's
     std::uint64_t lock;           // owner word
     std::uint64_t next_sequence;  // the next sequence number to be taken

@@ -7,6 +7,7 @@
 #include "io/lock_word.hpp"
 #include "shard/reader.hpp"
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,12 +75,17 @@ void request_flush_of_left(const context& all, format::shard_block& block)
         return;
     }
     const std::uint64_t durable = load_acquire(block.log_durable);
+    const std::uint64_t wanted = load_relaxed(block.log_wanted);
+    const std::uint64_t tail = std::max(wanted, block.log_extent != 0 ? block.log_tail : 0);
     auto& commits = all.memory.superblock().commits;
-    if (block.log_extent != 0 && block.log_tail > durable) {
+    if (wanted > durable && load_acquire(block.left_to) == 0) {
+        store_relaxed(block.left_from, durable);
+        store_release(block.left_to, tail);  // pairs with the leader's acquire
+    } else if (tail > durable) {
         std::atomic_ref<std::uint64_t>(commits.behind).fetch_add(1, std::memory_order_relaxed);
-    }
-    if (load_relaxed(block.log_wanted) > durable) {
-        std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
+        if (wanted > durable) {
+            std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
+        }
     }
 }
 

@@ -18,8 +18,8 @@
 //   W3  Behind log_tail the extent is zero, unless a writer is in the middle of an append or died there.
 //   W4  Counters, tail and slot change together, in one redo program.
 //   W5  Before a durable record is published, log_wanted lies behind it, or whole_wanted was raised. Before an extent
-//   is
-//       left with bytes behind log_durable, `behind` is raised, and whole_wanted if log_wanted is among them.
+//       is left with bytes behind log_durable: if log_wanted is among them they become left_from to left_to, or
+//       whole_wanted is raised if an earlier extent's still stand there; else `behind` is raised.
 #ifndef KVDB_SHARD_WRITER_HPP
 #define KVDB_SHARD_WRITER_HPP
 

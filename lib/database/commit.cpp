@@ -10,12 +10,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace kvdb {
 namespace {
 
-constexpr std::chrono::microseconds nap{4'000};  // then the leader may be dead
+constexpr std::chrono::microseconds nap{4'000};    // then the leader may be dead
+constexpr std::chrono::milliseconds patience{20};  // then it is asked again whether a flush has finished
 
 /// Says in the handle's slot that a flush is under way, until its end is known and written down.
 class announcement {
@@ -46,6 +48,18 @@ bool in_doubt(const shard::context& all) noexcept
     return load_acquire(state.doubts) != load_acquire(state.settled);
 }
 
+/// The leader before was killed, perhaps in a flush whose failure it alone was told of.
+void doubt_the_dead(const shard::context& all)
+{
+    format::superblock& block = all.memory.superblock();
+    for (std::uint32_t i = 0; i < block.identity.attachment_count; ++i) {
+        if (load_relaxed(all.memory.attachment(i).announce) != 0 && !all.who.self->slot_is_live(i)) {
+            std::atomic_ref<std::uint64_t>(block.state.doubts).fetch_add(1, std::memory_order_acq_rel);
+            return;
+        }
+    }
+}
+
 /// The leader's work: F1, F2.
 class group_flush {
 public:
@@ -57,10 +71,12 @@ public:
         const std::uint64_t mine = load_relaxed(commits.started) + 1;
         store_release(commits.started, mine);
         std::atomic_thread_fence(std::memory_order_seq_cst);
+        collect();
+        // After the shards' words: a writer that leaves an extent raises these before it changes those.
         const std::uint64_t whole = load_acquire(commits.whole_wanted);
         const std::uint64_t behind = load_acquire(commits.behind);
-        whole_ = (whole != load_relaxed(commits.whole_done) || in_doubt(all_)) && !seeded_fault("commit-never-whole");
-        collect();
+        whole_ = (whole_ || whole != load_relaxed(commits.whole_done) || in_doubt(all_)) &&
+                 !seeded_fault("commit-never-whole");
         crash_point("commit.collected");
         flush();
         crash_point("commit.flushed");
@@ -95,11 +111,13 @@ private:
         const std::uint32_t count = all_.memory.superblock().identity.shard_count;
         for (std::uint32_t i = 0; i < count; ++i) {
             const format::shard_block& block = all_.block(i);
+            std::uint64_t begin = load_acquire(block.log_durable);
+            const std::uint64_t end = load_acquire(block.log_wanted);
+            crash_point("commit.read");
+            // Against the order of a writer that leaves the extent: who sees its new words sees what it left.
             if (const std::uint64_t left = load_acquire(block.left_to); left != 0) {
                 request_range({i, true, {load_relaxed(block.left_from), left}});
             }
-            std::uint64_t begin = load_acquire(block.log_durable);
-            const std::uint64_t end = load_acquire(block.log_wanted);
             if (begin >= end) {
                 continue;
             }
@@ -171,10 +189,11 @@ void refuse_if_poisoned(const shard::context& all, const io::file& data)
 void flush_or_poison(const shard::context& all, const io::file& data, const std::function<void()>& flush)
 {
     refuse_if_poisoned(all, data);
+    const std::lock_guard alone(all.memory.flush_mutex());  // the system tells a description once
     const announcement announced(all);
     try {
         flush();
-    } catch (const error&) {
+    } catch (...) {
         if (!seeded_fault("failed-flush-forgotten")) {
             store_release(all.memory.superblock().state.poison, std::uint64_t{1});
         }
@@ -195,6 +214,7 @@ void flush_whole(const shard::context& all, const io::file& data)
     const bool anew = doubts != load_acquire(state.settled);
     flush_or_poison(all, data, [&] {
         if (anew) {
+            static_cast<void>(all.memory.covers(load_acquire(state.file_size), 0));  // learns of growth
             all.memory.touch_all();
         }
         data.sync();
@@ -210,6 +230,8 @@ void commit(const shard::context& all, const io::file& data)
     auto& commits = all.memory.superblock().commits;
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the leader's
     const std::uint64_t before = load_acquire(commits.started);
+    constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
+    const auto deadline = std::chrono::steady_clock::now() + std::min(all.who.timeout, longest);
     const auto served = [&] { return load_acquire(commits.finished) > before; };
     for (;;) {
         refuse_if_poisoned(all, data);
@@ -226,12 +248,17 @@ void commit(const shard::context& all, const io::file& data)
             if (load_acquire(commits.finished) != seen) {
                 continue;
             }
-            // Nothing came of it for long: wait for the lock itself, which sees whether its holder lives.
+            // Nothing came of it for long: wait for the lock itself for a while, which sees whether its holder lives.
             try {
-                static_cast<void>(io::lock(commits.lock, *all.who.self, all.who.timeout, "the commit lock"));
+                if (io::lock(commits.lock, *all.who.self, patience, "the commit lock") == io::acquired::taken_over) {
+                    doubt_the_dead(all);
+                }
             } catch (const error& failure) {
                 if (failure.reason() != errc::busy) {
                     throw;
+                }
+                if (std::chrono::steady_clock::now() < deadline) {
+                    continue;
                 }
                 flush_whole(all, data);  // the leader is stopped: its followers flush for themselves
                 return;

@@ -259,7 +259,15 @@ void session::repair_everything()
     for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
         store_release(context_->block(i).lock, std::uint64_t{0});
     }
-    // What was carried out may have been forged.
+    // What was carried out may have been forged, and so may what was durable. Nobody waits for a flush now.
+    for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
+        format::shard_block& block = context_->block(i);
+        if (block.log_durable > block.log_tail || block.log_durable < block.log_extent) {
+            block.log_durable = block.log_extent;
+        }
+    }
+    superblock().commits.started = superblock().commits.finished = 0;
+    superblock().locks.checkpoints_started = superblock().locks.checkpoints_finished = 0;
     const std::uint64_t size = load_acquire(superblock().state.file_size);
     if (size < identity().first_extent_offset || size % format::unit_size != 0 || size > data_.size()) {
         throw error(errc::damaged, "the published size of '" + data_.path().string() + "' is impossible");
@@ -354,10 +362,11 @@ void session::recover(std::uint64_t file_size)
         zero_identity();
         if (superblock().state.poison != 0 || a_flusher_died()) {
             write_anew(usable);
+            superblock().state.doubts = superblock().state.settled + 1;  // until it is flushed
             superblock().state.poison = 0;
-            superblock().state.settled = superblock().state.doubts;
         }
         clear_flag_durably();
+        superblock().state.settled = superblock().state.doubts;
         std::atomic_ref<std::uint64_t>(superblock().state.rebuilds).fetch_add(1, std::memory_order_acq_rel);
         crash_point("recover.identity-zeroed");
     }

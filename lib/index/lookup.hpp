@@ -206,7 +206,8 @@ struct glance {
     }
     const std::uint64_t marks =
         load_acquire(home.slots[format::displaced_mark_slot]) | load_acquire(home.slots[format::overflow_mark_slot]);
-    return {(marks & format::slot_mark) == 0 ? outcome::absent : outcome::invalid, 0};
+    const bool sure = (marks & format::slot_mark) == 0 && segment != 0 && directory.depth <= format::max_depth;
+    return {sure ? outcome::absent : outcome::invalid, 0};
 }
 
 template <class File, class Matches>

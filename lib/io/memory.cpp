@@ -12,6 +12,7 @@
 #include <string>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace kvdb::io {
 namespace {
@@ -161,9 +162,19 @@ void memory::grown_to(std::uint64_t size)
     }
 }
 
+namespace {
+
+std::uint64_t page_size()
+{
+    static const auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    return size;
+}
+
+}  // namespace
+
 void memory::touch_all() const
 {
-    constexpr std::uint64_t page = 4096;
+    const std::uint64_t page = page_size();
     for (std::uint64_t at = 0; at + sizeof(std::uint64_t) <= known_size(); at += page) {
         // An exchange for the same value is a store for the processor; an idempotent `or` need not stay one.
         std::uint64_t same = load_relaxed(this->at<std::uint64_t>(at));
@@ -182,7 +193,7 @@ void memory::sync_ranges(std::span<const byte_range> ranges) const
         file_.sync();
         return;
     }
-    constexpr std::uint64_t page = 4096;
+    const std::uint64_t page = page_size();
     if (!flush_may_begin(file_.descriptor(), ranges)) {
         throw_errno(EIO, "cannot flush", file_.path());
     }

@@ -99,6 +99,9 @@ public:
     [[nodiscard]] bool has_grown_beyond(std::uint64_t size) { return covers(size, 1); }
     [[nodiscard]] std::uint64_t known_size() const noexcept { return known_size_.load(std::memory_order_relaxed); }
 
+    /// Held while the file is flushed through this handle's description.
+    [[nodiscard]] std::mutex& flush_mutex() noexcept { return flush_mutex_; }
+
     /// Around a fork: no other thread may be in the middle of mapping.
     void lock_for_fork() { mutex_.lock(); }
     void unlock_after_fork() { mutex_.unlock(); }
@@ -134,6 +137,7 @@ private:
 
     const file& file_;
     const mapping_kind kind_;
+    std::mutex flush_mutex_;  // guards no data of this object
     // written under mutex_, read by everybody
     std::atomic<std::byte*> base_{nullptr};
     std::atomic<std::uint64_t> reserved_{0};  // bytes; never more than the current mapping has

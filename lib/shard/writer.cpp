@@ -179,10 +179,10 @@ void writer::append_to_file(const log::record_fields& fields, std::string_view k
 {
     thread_local std::vector<std::byte> buffer;
     format::shard_block& mine = block();
+    if (buffer.size() < size) {
+        buffer.resize(size);
+    }
     try {
-        if (buffer.size() < size) {
-            buffer.resize(size);
-        }
         log::write_record(buffer.data(), mine.log_tail, mine.log_extent, mine.base_sequence, mine.nonce, fields, key,
                           value);
         all_.data->write_at(mine.log_tail, std::span(buffer).first(size));
@@ -328,15 +328,15 @@ void writer::set_large(std::uint64_t hash, std::string_view key, std::string_vie
     store_release(all_.memory.at<std::uint64_t>(offset), std::uint64_t{0});
     crash_point("set-large.record-written");
 
-    // Not in the shard's log extent: a commit or checkpoint has to flush more than that.
-    auto& commits = all_.memory.superblock().commits;
-    std::atomic_ref<std::uint64_t>(commits.behind).fetch_add(1, std::memory_order_relaxed);
-    if (durable_ && !seeded_fault("large-not-registered")) {
-        std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
-    }
     format::shard_block& mine = block();
     program steps(all_.memory, mine.intent);
     steps.store(offset, first_word);
+    // Not in the shard's log extent: a commit or checkpoint has to flush more than that. Behind the word that makes
+    // the record one, so that no flush can be taken for having covered it, and before the set is visible.
+    const auto& commits = all_.memory.superblock().commits;
+    if (!seeded_fault("large-not-registered")) {
+        steps.bump(offset_of(durable_ ? commits.whole_wanted : commits.behind));
+    }
     if (where.mark_offset != 0) {
         steps.store(where.mark_offset,
                     load_relaxed(all_.memory.at<std::uint64_t>(where.mark_offset)) | format::slot_mark);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "io/crash_point.hpp"
@@ -183,6 +184,47 @@ BOOST_AUTO_TEST_CASE(is_shared_by_all_who_commit_meanwhile)
     // The first one's; one for all who were seen waiting; one more for a straggler who was not in time for that.
     BOOST_TEST(flushes >= 2U);
     BOOST_TEST(flushes <= 3U);
+}
+
+/// For the crash hook: while a leader reads the shard's words, the shard goes on to another extent.
+database* busy = nullptr;
+bool went_on = false;
+
+void fill_extents(const char* point)
+{
+    went_on = went_on || std::strcmp(point, "accept-log.marked") == 0;
+    if (std::strcmp(point, "commit.read") == 0 && busy != nullptr) {
+        database* const other = std::exchange(busy, nullptr);
+        for (std::uint64_t i = 0; !went_on; ++i) {
+            other->set(numbered_key(i), telling_value(i, 1, 300), durability::relaxed);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(covers_the_extents_that_a_shard_leaves_meanwhile)
+{
+    medium below(file);
+    options how = durable_handle();
+    how.shard_count = 1;
+    auto db = open(how);
+    for (const durability mode : {durability::sync, durability::relaxed}) {
+        how.durable = mode;
+        auto other = open(how);
+        for (std::uint64_t round = 0; round < 4; ++round) {
+            const std::string key = "committed " + std::to_string(round);
+            busy = &other;
+            went_on = false;
+            test_crash_hook = fill_extents;
+            db.set(key, "value");
+            test_crash_hook = nullptr;
+            BOOST_REQUIRE(busy == nullptr);
+            const auto copy = folder / "copy.kvdb";
+            std::filesystem::remove(copy);
+            write_bytes(copy, below.durable());
+            const auto recovered = database::open(copy);
+            BOOST_TEST(recovered.contains(key), "round " << round);
+        }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(small_commits_flush_their_log_alone)

@@ -51,6 +51,12 @@ medium::~medium()
 bool medium::on_flush(int descriptor, std::span<const io::byte_range> ranges)
 {
     medium& self = *followed;
+    struct stat named {};
+    struct stat opened {};
+    if (::stat(self.file_.c_str(), &named) == 0 && ::fstat(descriptor, &opened) == 0 &&
+        named.st_ino != opened.st_ino) {
+        return true;  // another file
+    }
     if (self.failing_) {
         return false;
     }

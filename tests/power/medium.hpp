@@ -31,6 +31,8 @@ public:
     /// What stands on the medium if the power fails now.
     [[nodiscard]] std::string image(chance& source);
 
+    /// What was flushed and nothing else.
+    [[nodiscard]] const std::string& durable() const noexcept { return durable_; }
     [[nodiscard]] std::uint64_t flushes() const noexcept { return flushes_; }
     /// The next flushes fail.
     void fail(bool failing) noexcept { failing_ = failing; }

@@ -66,7 +66,7 @@ writer::progress writer::make_log_room(locked_shard& lock, std::uint64_t bytes)
             continue;
         }
         const std::uint64_t least = format::extent_header_size + bytes + format::record_header_size;
-        const std::uint64_t share = std::bit_floor(mine.log_bytes / log_extent_share);
+        const std::uint64_t share = std::bit_floor(load_relaxed(mine.log_bytes) / log_extent_share);
         const std::uint64_t size =
             std::max(least, std::clamp<std::uint64_t>(share, format::unit_size, format::max_log_extent_size));
         const std::uint64_t base = mine.next_sequence;
@@ -120,7 +120,7 @@ writer::progress writer::reserve_index(locked_shard& lock, std::uint64_t bytes)
             accept_index(incoming);
             continue;
         }
-        const std::uint64_t share = std::min(mine.index_bytes / index_extent_share, largest_index_extent);
+        const std::uint64_t share = std::min(load_relaxed(mine.index_bytes) / index_extent_share, largest_index_extent);
         const std::uint64_t size = format::extent_header_size + std::max(bytes, share);
         lock.unlock();
         all_.allocator.supply(shard_, format::extent_kind::index, units_for(size), 0);

@@ -120,7 +120,8 @@ writer::progress writer::reserve_index(locked_shard& lock, std::uint64_t bytes)
             accept_index(incoming);
             continue;
         }
-        const std::uint64_t share = std::min(load_relaxed(mine.index_bytes) / index_extent_share, largest_index_extent);
+        const std::uint64_t share =
+            std::min(load_relaxed(mine.index_bytes) / index_extent_share, largest_index_extent);
         const std::uint64_t size = format::extent_header_size + std::max(bytes, share);
         lock.unlock();
         all_.allocator.supply(shard_, format::extent_kind::index, units_for(size), 0);

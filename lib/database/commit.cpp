@@ -230,9 +230,7 @@ void commit(const shard::context& all, const io::file& data)
     auto& commits = all.memory.superblock().commits;
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the leader's
     const std::uint64_t before = load_acquire(commits.started);
-    constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
-    const auto deadline = std::chrono::steady_clock::now() + std::min(all.who.timeout, longest);
-    const auto served = [&] { return load_acquire(commits.finished) > before; };
+    const auto deadline = io::deadline_after(all.who.timeout);
     for (;;) {
         refuse_if_poisoned(all, data);
         const std::uint64_t seen = load_acquire(commits.finished);
@@ -241,10 +239,6 @@ void commit(const shard::context& all, const io::file& data)
         }
         if (!io::try_lock(commits.lock, *all.who.self)) {
             io::futex_wait(commits.finished, seen, nap);
-            refuse_if_poisoned(all, data);
-            if (served()) {
-                return;
-            }
             if (load_acquire(commits.finished) != seen) {
                 continue;
             }
@@ -265,7 +259,7 @@ void commit(const shard::context& all, const io::file& data)
             }
         }
         const leadership mine(commits);
-        if (!served()) {
+        if (load_acquire(commits.finished) <= before) {
             group_flush(all, data).run();
         }
         return;

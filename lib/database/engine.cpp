@@ -33,8 +33,11 @@ void check_options_of(const options& how)
                 "a key of " + std::to_string(size) + " bytes is longer than " + std::to_string(max_key_size));
 }
 
-void check_key(std::string_view key)
+void check_key(std::string_view& key)
 {
+    if (key.data() == nullptr) {
+        key = "";  // memcpy and its like want an address even for nothing
+    }
     if (key.size() > max_key_size) [[unlikely]] {
         throw_key_too_large(key.size());
     }
@@ -45,6 +48,16 @@ void check_key(std::string_view key)
 bool to_file(const session& now, bool durable) noexcept
 {
     return durable || now.how().durable == durability::sync;
+}
+
+/// Is the operation to be durable when it returns? Refused at once where that could not be promised.
+bool to_be_durable(session& now, std::optional<durability> how)
+{
+    const bool durable = how.value_or(now.how().durable) == durability::sync;
+    if (durable) {
+        refuse_if_poisoned(now.shards(), now.data());
+    }
+    return durable;
 }
 
 struct route {
@@ -208,10 +221,7 @@ bool engine::contains(std::string_view key)
 void engine::set(std::string_view key, std::string_view value, std::optional<durability> how)
 {
     session& now = writable();
-    const bool durable = how.value_or(now.how().durable) == durability::sync;
-    if (durable) {
-        refuse_if_poisoned(now.shards(), now.data());
-    }
+    const bool durable = to_be_durable(now, how);
     check_key(key);
     if (value.size() > max_value_size) {
         throw error(errc::value_too_large, "a value of " + std::to_string(value.size()) + " bytes is longer than " +
@@ -245,10 +255,7 @@ bool engine::erase(std::string_view key, std::optional<durability> how)
 {
     session& now = writable();
     check_key(key);
-    const bool durable = how.value_or(now.how().durable) == durability::sync;
-    if (durable) {
-        refuse_if_poisoned(now.shards(), now.data());
-    }
+    const bool durable = to_be_durable(now, how);
     const route to(now, key);
     const bool erased = shard::writer(now.shards(), to.shard, to_file(now, durable)).erase(to.hash, key);
     if (erased && durable) {

@@ -46,11 +46,9 @@ inline constexpr std::uint64_t compared_bits = (format::tag_mask << format::posi
 /// x86-64; what matters is loaded again atomically by the caller.
 [[nodiscard]] inline std::uint32_t match_sse(const format::bucket& bucket, std::uint64_t pattern) noexcept
 {
-    alignas(16) static constexpr std::uint32_t compared[4] = {compared_bits >> 32, compared_bits >> 32,
-                                                              compared_bits >> 32, compared_bits >> 32};
     const auto* lines = reinterpret_cast<const __m128*>(bucket.slots);
     const __m128i wanted = _mm_set1_epi32(static_cast<int>(pattern >> 32));
-    const __m128i bits = _mm_load_si128(reinterpret_cast<const __m128i*>(compared));
+    const __m128i bits = _mm_set1_epi32(static_cast<int>(compared_bits >> 32));
     const __m128i low = _mm_castps_si128(_mm_shuffle_ps(lines[0], lines[1], 0xdd));
     const __m128i high = _mm_castps_si128(_mm_shuffle_ps(lines[2], lines[3], 0xdd));
     const __m128i equal_low = _mm_cmpeq_epi32(_mm_and_si128(low, bits), wanted);

@@ -187,14 +187,8 @@ struct glance {
 [[nodiscard]] inline glance glance_at_home(io::window file, std::uint64_t directory_word, std::uint64_t hash) noexcept
 {
     const std::uint64_t tag = format::tag_of(hash);
-    const directory_view directory(directory_word);
-    // A depth that makes no sense makes some number of the tag's 22 bits: the bounds are what matters.
-    const std::uint64_t entry_at = directory.offset + 8 * (tag >> ((format::tag_bits - directory.depth) % 64));
-    if (directory.offset == 0 || !file.covers(entry_at, sizeof(std::uint64_t))) [[unlikely]] {
-        return {};
-    }
-    const std::uint64_t segment = segment_of_entry(load_acquire(file.at<std::uint64_t>(entry_at)));
-    if (!file.covers(segment, sizeof(format::segment))) [[unlikely]] {
+    const std::uint64_t segment = segment_for(file, directory_word, tag);
+    if (segment == 0) [[unlikely]] {
         return {};
     }
     const format::bucket& home = file.at<format::segment>(segment).buckets[format::home_of(hash)];
@@ -206,8 +200,7 @@ struct glance {
     }
     const std::uint64_t marks =
         load_acquire(home.slots[format::displaced_mark_slot]) | load_acquire(home.slots[format::overflow_mark_slot]);
-    const bool sure = (marks & format::slot_mark) == 0 && segment != 0 && directory.depth <= format::max_depth;
-    return {sure ? outcome::absent : outcome::invalid, 0};
+    return {(marks & format::slot_mark) == 0 ? outcome::absent : outcome::invalid, 0};
 }
 
 template <class File, class Matches>

@@ -33,6 +33,12 @@ inline void pause() noexcept
 
 }  // namespace
 
+std::chrono::steady_clock::time_point deadline_after(std::chrono::milliseconds limit)
+{
+    constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
+    return clock::now() + std::min(limit, longest);
+}
+
 acquired lock_slowly(std::uint64_t& word, const attachment& self, std::chrono::milliseconds limit, const char* what)
 {
     std::atomic_ref<std::uint64_t> shared(word);
@@ -45,9 +51,8 @@ acquired lock_slowly(std::uint64_t& word, const attachment& self, std::chrono::m
         }
         pause();
     }
-    constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
     const no_cancellation whole;
-    const clock::time_point deadline = clock::now() + std::min(limit, longest);
+    const clock::time_point deadline = deadline_after(limit);
     std::chrono::microseconds nap = first_nap;
     for (;;) {
         std::uint64_t seen = shared.load(std::memory_order_relaxed);

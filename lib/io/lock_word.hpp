@@ -23,6 +23,9 @@ namespace kvdb::io {
 
 enum class acquired : std::uint8_t { fresh, taken_over };
 
+/// When a wait of `limit` that begins now is over. Limits beyond a year mean a year: the clock must not wrap.
+[[nodiscard]] std::chrono::steady_clock::time_point deadline_after(std::chrono::milliseconds limit);
+
 /// Waits for the word, at most `limit`. Throws errc::busy naming `what` and the holder.
 [[nodiscard]] acquired lock_slowly(std::uint64_t& word, const attachment& self, std::chrono::milliseconds limit,
                                    const char* what);

@@ -44,6 +44,22 @@ private:
 
 BOOST_FIXTURE_TEST_SUITE(limits, store_fixture)
 
+BOOST_AUTO_TEST_CASE(a_key_without_an_address_is_the_empty_key)
+{
+    auto db = open();
+    const std::string_view none;
+    BOOST_TEST(none.data() == nullptr);
+    BOOST_TEST(!db.contains(none));
+    db.set(none, "value");
+    BOOST_CHECK(db.get("") == "value");
+    BOOST_CHECK(db.get(none) == "value");
+    db.set("", std::string(50'000, 'l'));
+    db.set(none, std::string(50'000, 'm'), durability::sync);
+    BOOST_CHECK(db.get(none) == std::string(50'000, 'm'));
+    BOOST_TEST(db.erase(none));
+    BOOST_TEST(!db.contains(""));
+}
+
 BOOST_AUTO_TEST_CASE(keys_of_every_length)
 {
     auto db = open();

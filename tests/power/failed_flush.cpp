@@ -60,6 +60,29 @@ void die_in_a_flush(const char* point)
     }
 }
 
+void kill_within_a_flush(const std::filesystem::path& file)
+{
+    const int end = in_child([&] {
+        auto mine = database::open(file, durable_handle());
+        mine.set("there", "2");
+        test_crash_hook = die_in_a_flush;
+        mine.set("there", "3");
+        return 0;
+    });
+    BOOST_REQUIRE_EQUAL(end, -SIGKILL);
+}
+
+void expect_one_whole_flush(database& db)
+{
+    const counted_flushes counted;
+    db.set("key", "value");
+    BOOST_REQUIRE_EQUAL(flushed.size(), 1U);
+    BOOST_TEST(flushed[0] == 0U);
+    db.set("key", "value");
+    BOOST_REQUIRE_EQUAL(flushed.size(), 2U);
+    BOOST_TEST(flushed[1] != 0U);
+}
+
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(failed_flush, store_fixture)
@@ -111,42 +134,17 @@ BOOST_AUTO_TEST_CASE(whose_process_died_is_made_good_by_the_next_commit)
 {
     auto db = open(durable_handle());
     db.set("there", "1");
-    const int end = in_child([&] {
-        auto mine = open(durable_handle());
-        mine.set("there", "2");
-        test_crash_hook = die_in_a_flush;
-        mine.set("there", "3");
-        return 0;
-    });
-    BOOST_REQUIRE_EQUAL(end, -SIGKILL);
+    kill_within_a_flush(file);
     auto later = open(durable_handle());
-    const counted_flushes counted;
-    later.set("key", "value");
-    BOOST_REQUIRE_EQUAL(flushed.size(), 1U);
-    BOOST_TEST(flushed[0] == 0U);
-    later.set("key", "value");
-    BOOST_REQUIRE_EQUAL(flushed.size(), 2U);
-    BOOST_TEST(flushed[1] != 0U);
+    expect_one_whole_flush(later);
 }
 
 BOOST_AUTO_TEST_CASE(whose_process_died_alone_costs_no_recovery)
 {
-    const int end = in_child([&] {
-        auto mine = open(durable_handle());
-        mine.set("there", "2");
-        test_crash_hook = die_in_a_flush;
-        mine.set("there", "3");
-        return 0;
-    });
-    BOOST_REQUIRE_EQUAL(end, -SIGKILL);
+    kill_within_a_flush(file);
     auto later = open(durable_handle());
     BOOST_TEST(later.stats().last_recovery.at_unix_ms == 0U);
-    const counted_flushes counted;
-    later.set("key", "value");
-    later.set("key", "value");
-    BOOST_REQUIRE_EQUAL(flushed.size(), 2U);
-    BOOST_TEST(flushed[0] == 0U);
-    BOOST_TEST(flushed[1] != 0U);
+    expect_one_whole_flush(later);
 }
 
 /// For the hook: the first flush goes on for as long as it takes the others to have something to commit.

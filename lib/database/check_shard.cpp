@@ -60,7 +60,12 @@ void shard_check::walk_log(const std::function<void(std::uint64_t)>& progress)
     log::record_walker walker(data_, checksums_);
     const std::uint64_t next = load_acquire(block().next_sequence);
     for (const log::found_extent& extent : log_extents_) {
+        const bool unsettled = judge_index_ && being_written(extent);
+        const std::uint64_t tail = load_relaxed(block().log_tail);
         const log::walk_end end = walker.walk(extent, [&](const log::parsed_record& found) {
+            if (unsettled && found.offset >= tail) {
+                return;  // nobody's: the next locker puts an end mark over it
+            }
             const std::uint64_t hash = hash_key(found.key, all_.seed);
             if (format::shard_of(hash, all_.shard_bits) != shard_) {
                 fault(found.offset, "C12: the record's key belongs to shard " +
@@ -87,9 +92,19 @@ void shard_check::walk_log(const std::function<void(std::uint64_t)>& progress)
     }
 }
 
+/// Behind the tail of a shard that somebody is writing to, or died writing to, a record may be there, half or whole.
+bool shard_check::being_written(const log::found_extent& extent) const
+{
+    return extent.kind() == format::extent_kind::log && load_relaxed(block().log_extent) == extent.offset &&
+           load_relaxed(block().lock) != 0;
+}
+
 void shard_check::judge_end(const log::found_extent& extent, const log::walk_end& end)
 {
     using reason = log::walk_end::reason;
+    if (being_written(extent) && end.offset >= load_relaxed(block().log_tail)) {
+        return;
+    }
     if (extent.kind() == format::extent_kind::log && load_relaxed(block().log_extent) == extent.offset &&
         load_relaxed(block().log_tail) != end.offset) {
         fault(end.offset,
@@ -109,9 +124,7 @@ void shard_check::judge_end(const log::found_extent& extent, const log::walk_end
     const bool handed_over = incoming != load_relaxed(mine.accepted_log) &&
                              extents::allocator::offset_of(incoming) == extent.offset &&
                              end.offset == extent.offset + format::extent_header_size;
-    // Behind the tail of a shard that somebody is writing to, or died writing to, a record may be half there.
-    const bool being_written = current && load_relaxed(mine.lock) != 0;
-    if (being_written || (end.why == reason::blank && (current || handed_over))) {
+    if (end.why == reason::blank && (current || handed_over)) {
         return;
     }
     fault(end.offset, end.why == reason::blank ? "C15: the log ends here, without an end mark"

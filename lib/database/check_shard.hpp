@@ -45,6 +45,7 @@ private:
     void fault(std::uint64_t offset, std::string what) { faults_.push_back({offset, std::move(what)}); }
     [[nodiscard]] std::vector<std::uint64_t> staged_runs() const;
     void walk_log(const std::function<void(std::uint64_t)>& progress);
+    [[nodiscard]] bool being_written(const log::found_extent& extent) const;
     void judge_end(const log::found_extent& extent, const log::walk_end& end);
     void judge_current_extent();
     void find_winners();

@@ -282,4 +282,25 @@ BOOST_AUTO_TEST_CASE(the_repairer_dies_too)
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_check_before_anybody_came_by)
+{
+    for (const char* point : {"set.begin", "set.record-written", "set.disarmed", "erase.record-written"}) {
+        start_over();
+        how.durable = durability::sync;
+        auto db = open(how);
+        db.set("key", "value");
+        const int end = in_child([&] {
+            auto mine = database::open(file, how);
+            watch(point, 1);
+            mine.set("key", "other");
+            mine.erase("key");
+            return 0;
+        });
+        BOOST_REQUIRE_EQUAL(end, -SIGKILL);
+        const check_report report = db.check();
+        BOOST_TEST(report.ok(), point << ": " << (report.ok() ? "" : report.faults.front().what));
+        BOOST_TEST(report.entries == db.size());
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

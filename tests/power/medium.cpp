@@ -16,7 +16,7 @@ constexpr std::size_t page = 4096;
 
 medium* followed = nullptr;
 
-std::string contents(int descriptor)
+std::string bytes_of(int descriptor)
 {
     struct stat status {};
     ::fstat(descriptor, &status);
@@ -61,7 +61,7 @@ bool medium::on_flush(int descriptor, std::span<const io::byte_range> ranges)
         return false;
     }
     ++self.flushes_;
-    std::string now = contents(descriptor);
+    std::string now = bytes_of(descriptor);
     if (ranges.empty()) {
         for (std::string& look : self.looks_) {
             look.clear();  // nothing older can come after it

@@ -40,7 +40,7 @@ struct load {
     }
 
     /// Kills workers, one after the other, and settles with `db` what they were doing.
-    void torture(const database& db, std::uint64_t rounds, chance& source)
+    void torture(database& db, std::uint64_t rounds, chance& source)
     {
         for (std::size_t worker = 0; worker < ledger::max_workers; ++worker) {
             start(worker);
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(of_all_at_once_and_a_fresh_open)
         }
         options how;
         how.distrust = round % 3 == 2;
-        const auto db = open(how);
+        auto db = open(how);
         for (std::size_t worker = 0; worker < writers; ++worker) {
             BOOST_REQUIRE_EQUAL(work.book->settle(worker, db), "");
         }

@@ -30,7 +30,7 @@ public:
     [[noreturn]] void read_for_ever(std::size_t worker, const std::filesystem::path& path, std::uint64_t seed);
 
     /// Compares a dead worker's keys with the database and settles what was under way. Empty, or what is wrong.
-    [[nodiscard]] std::string settle(std::size_t worker, const database& db);
+    [[nodiscard]] std::string settle(std::size_t worker, database& db);
     /// Operations that a worker has done.
     [[nodiscard]] std::uint64_t progress(std::size_t worker) const { return progress_[worker]; }
 

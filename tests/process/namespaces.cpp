@@ -39,6 +39,8 @@ child in_namespace(first_process& out, const std::function<int()>& work)
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             run_and_leave([&] {
                 demand(::getpid() == 1, "not process 1");
+                // Whoever sees this process at work knows whom to kill.
+                demand(eventually([&out] { return out.pid.load() > 0; }), "nobody said who this is");
                 return work();
             });
         }
@@ -79,7 +81,7 @@ BOOST_AUTO_TEST_CASE(kills_among_processes_of_the_same_number)
     for (std::size_t round = 0; round < 60; ++round) {
         const std::size_t victim = round % 2;
         BOOST_REQUIRE(progresses(victim));
-        ::kill((*first)[victim].pid, SIGKILL);
+        send_signal((*first)[victim].pid, SIGKILL);
         BOOST_REQUIRE_EQUAL(outer[victim].wait(), 100 + SIGKILL);
         BOOST_REQUIRE_EQUAL(book->settle(victim, db), "");
         BOOST_REQUIRE_MESSAGE(progresses(1 - victim), "the survivor is stuck");
@@ -87,7 +89,7 @@ BOOST_AUTO_TEST_CASE(kills_among_processes_of_the_same_number)
     }
     for (std::size_t worker = 0; worker < 2; ++worker) {
         BOOST_REQUIRE(progresses(worker));
-        ::kill((*first)[worker].pid, SIGKILL);
+        send_signal((*first)[worker].pid, SIGKILL);
         BOOST_TEST(outer[worker].wait() == 100 + SIGKILL);
         BOOST_TEST(book->settle(worker, db) == "");
     }

@@ -57,6 +57,7 @@ int child::wait()
 {
     // A child that hangs fails its test, not the whole run.
     constexpr int patience_ms = 240'000;
+    demand(pid_ > 0, "no child to wait for");
     const int watch = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
     if (watch >= 0) {
         pollfd ended{watch, POLLIN, 0};
@@ -92,6 +93,7 @@ bool child::wait_until_stopped()
 bool child::ended() const
 {
     siginfo_t info{};
+    demand(pid_ > 0, "no child to ask about");
     return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
 }
 

@@ -28,6 +28,13 @@ inline void demand(bool condition, const std::string& what)
     }
 }
 
+/// To that one process. Anything but its number would mean a group of processes, with the test and its runner in it.
+inline void send_signal(pid_t pid, int number)
+{
+    demand(pid > 0, "no process to send a signal to");
+    ::kill(pid, number);
+}
+
 /// A forked child. Killed and reaped with this object at the latest.
 class child {
 public:
@@ -39,7 +46,7 @@ public:
     ~child() { kill_and_reap(); }
 
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-    void signal(int number) const { ::kill(pid_, number); }
+    void signal(int number) const { send_signal(pid_, number); }
 
     /// The exit status, or minus the number of the signal that ended it.
     int wait();

@@ -50,7 +50,8 @@ public:
     /// The value, or nothing if the key is absent. O(1), two cache misses in a large store.
     [[nodiscard]] std::optional<std::string> get(std::string_view key) const;
 
-    /// As above into the caller's string, whose capacity is reused. False, and the string unchanged, if absent.
+    /// As above into the caller's string, whose capacity is reused. False if absent; what the string holds then is
+    /// not specified.
     [[nodiscard]] bool get(std::string_view key, std::string& value) const;
 
     [[nodiscard]] bool contains(std::string_view key) const;

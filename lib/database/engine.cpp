@@ -7,7 +7,9 @@
 #include "shard/writer.hpp"
 
 #include <bit>
+#include <chrono>
 #include <string>
+#include <utility>
 
 namespace kvdb {
 namespace {
@@ -24,6 +26,9 @@ void check_options_of(const options& how)
     }
     if (how.lock_timeout.count() < 0) {
         refuse("lock_timeout must not be negative");
+    }
+    if (how.checkpoint_interval.count() < 0 || how.checkpoint_interval > std::chrono::hours(7 * 24)) {
+        refuse("checkpoint_interval must be from 0 to 7 days");
     }
 }
 
@@ -81,6 +86,22 @@ engine::engine(const std::filesystem::path& path, const options& how)
         io::unwatch_forks(*this);
         throw;
     }
+    try {
+        start_background();
+    } catch (...) {
+        io::unwatch_forks(*this);
+        close();
+        throw;
+    }
+}
+
+void engine::start_background()
+{
+    if (const options& how = current_.load(std::memory_order_acquire)->how(); background_checkpoints::wanted(how)) {
+        covered_.clear();
+        background_.store(new background_checkpoints(how, [this] { checkpoint_changes(); }),
+                          std::memory_order_release);
+    }
 }
 
 /// Lists the session before it attaches, for the sake of a fork meanwhile, and strikes it off if it cannot.
@@ -113,6 +134,7 @@ engine::~engine()
 
 void engine::close()
 {
+    delete background_.exchange(nullptr, std::memory_order_acq_rel);  // first: it uses the session
     session* now = current_.exchange(nullptr, std::memory_order_acq_rel);
     if (now != nullptr && now->stamp() == io::process_stamp()) {
         now->leave();
@@ -128,6 +150,7 @@ session& engine::renew(session* outdated)
     session& fresh = attached(std::make_unique<session>(*outdated));
     session* expected = outdated;
     if (current_.compare_exchange_strong(expected, &fresh, std::memory_order_acq_rel)) {
+        start_background();
         return fresh;
     }
     fresh.leave();  // another thread was faster
@@ -236,6 +259,7 @@ void engine::set(std::string_view key, std::string_view value, std::optional<dur
     if (durable) {
         commit(now.shards(), now.data());
     }
+    count_written(key.size() + value.size());
 }
 
 void engine::set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
@@ -261,6 +285,7 @@ bool engine::erase(std::string_view key, std::optional<durability> how)
     if (erased && durable) {
         commit(now.shards(), now.data());
     }
+    count_written(key.size());
     return erased;
 }
 
@@ -279,6 +304,18 @@ void engine::sync()
 {
     session& now = writable();
     run_checkpoint(now.shards(), now.data());
+}
+
+void engine::checkpoint_changes()
+{
+    session& now = writable();
+    // Whoever has one of these numbers holds the lock of its shard until it has published, and a checkpoint passes
+    // through all these locks.
+    std::vector<std::uint64_t> taken = published_sequences(now.shards());
+    if (taken != covered_) {
+        run_checkpoint(now.shards(), now.data());
+        covered_ = std::move(taken);
+    }
 }
 
 void engine::walk(visitor visit, void* target)
@@ -318,6 +355,7 @@ void engine::after_fork_in_parent() noexcept
 
 void engine::after_fork_in_child() noexcept
 {
+    background_.store(nullptr, std::memory_order_release);  // its thread stayed behind; see `renew`
     for (const auto& each : sessions_) {
         each->memory().unlock_after_fork();
         each->abandon();

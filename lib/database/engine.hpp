@@ -9,6 +9,7 @@
 #define KVDB_DATABASE_ENGINE_HPP
 
 #include "base/hash.hpp"
+#include "database/background.hpp"
 #include "database/session.hpp"
 #include "io/fork_watch.hpp"
 
@@ -66,11 +67,24 @@ private:
     void set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
                    std::string_view value);
 
+    /// A checkpoint, unless nothing was written since the one before.
+    void checkpoint_changes();
+    void start_background();
+    void count_written(std::uint64_t bytes) noexcept
+    {
+        if (background_checkpoints* const background = background_.load(std::memory_order_acquire)) [[unlikely]] {
+            background->wrote(bytes);
+        }
+    }
+
     void before_fork() noexcept override;
     void after_fork_in_parent() noexcept override;
     void after_fork_in_child() noexcept override;
 
     std::atomic<session*> current_{nullptr};
+    std::atomic<background_checkpoints*> background_{nullptr};  // owned; one at a time
+    std::vector<std::uint64_t> covered_;  // sequence numbers that the latest background checkpoint made durable; its
+                                          // thread's own
     // guarded by session_mutex_
     std::mutex session_mutex_;
     std::vector<std::unique_ptr<session>> sessions_;  // the current one and those it replaced

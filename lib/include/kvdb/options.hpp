@@ -2,6 +2,8 @@
 #ifndef KVDB_OPTIONS_HPP
 #define KVDB_OPTIONS_HPP
 
+#include <kvdb/error.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -54,6 +56,20 @@ struct options {
 
     /// Called now and then while a recovery runs; may be empty.
     progress_function on_recovery;
+
+    /// Makes all that was written survive a power loss in the background, as `sync()` does, so often; zero for never,
+    /// at most 7 days. Nothing is flushed while nothing was written. A handle for reading only ignores it.
+    ///
+    /// Either this or `checkpoint_bytes` makes the handle start a thread of its own, which takes no signals and ends
+    /// with `close()`. A forked child starts one with its first use of the handle.
+    std::chrono::milliseconds checkpoint_interval{0};
+
+    /// The same, after so many bytes of keys and values were written through this handle; zero for never.
+    std::uint64_t checkpoint_bytes = 0;
+
+    /// Called in that thread when such a checkpoint failed; may be empty. The next one is tried when it is due, but
+    /// after a failed flush (errc::poisoned from then on) none can succeed. Must neither throw nor close the handle.
+    std::function<void(const error& failure)> on_checkpoint_failure;
 };
 
 }  // namespace kvdb

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "database/background.hpp"
+
+#include <csignal>
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <pthread.h>
+
+namespace kvdb {
+namespace {
+
+/// Threads made meanwhile inherit that they take no signals but those that they cause themselves.
+class no_signals {
+public:
+    no_signals() noexcept
+    {
+        sigset_t others;
+        sigfillset(&others);
+        for (const int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) {
+            sigdelset(&others, own);
+        }
+        pthread_sigmask(SIG_SETMASK, &others, &before_);
+    }
+    no_signals(const no_signals&) = delete;
+    no_signals& operator=(const no_signals&) = delete;
+    ~no_signals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_{};
+};
+
+}  // namespace
+
+background_checkpoints::background_checkpoints(const options& how, std::function<void()> run)
+    : interval_(how.checkpoint_interval),
+      limit_(how.checkpoint_bytes),
+      on_failure_(how.on_checkpoint_failure),
+      run_(std::move(run))
+{
+    const no_signals while_it_starts;
+    try {
+        thread_ = std::thread([this] { loop(); });
+    } catch (const std::system_error& failure) {
+        throw error(errc::no_memory, std::string("cannot start the thread for checkpoints: ") + failure.what());
+    }
+}
+
+background_checkpoints::~background_checkpoints()
+{
+    {
+        const std::lock_guard guard(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+}
+
+void background_checkpoints::wake() noexcept
+{
+    // Not between the thread's look at the condition and its sleep.
+    {
+        const std::lock_guard guard(mutex_);
+    }
+    changed_.notify_one();
+}
+
+void background_checkpoints::report(const error& failure) const
+{
+    if (on_failure_) {
+        on_failure_(failure);
+    }
+}
+
+void background_checkpoints::loop()
+{
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        if (interval_.count() != 0) {
+            changed_.wait_for(lock, interval_, [this] { return due(); });
+        } else {
+            changed_.wait(lock, [this] { return due(); });
+        }
+        if (stopping_) {
+            return;
+        }
+        lock.unlock();
+        written_.store(0, std::memory_order_relaxed);  // what is written from here on counts for the next
+        try {
+            run_();
+        } catch (const error& failure) {
+            report(failure);
+        } catch (const std::bad_alloc&) {
+            report(error(errc::no_memory, "no memory for a checkpoint"));
+        }
+        lock.lock();
+    }
+}
+
+}  // namespace kvdb

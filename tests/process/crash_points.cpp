@@ -15,6 +15,7 @@
 #include "io/crash_point.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
+#include "support/sanitized.hpp"
 
 using namespace kvdb;
 using namespace kvdb::testing;
@@ -258,7 +259,7 @@ BOOST_AUTO_TEST_CASE(the_repairer_dies_too)
     for (const auto& visited : recorded) {
         const std::string& point = visited.first;
         const std::uint64_t count = visited.second;
-        for (std::uint64_t step = 1; step <= 6; ++step) {
+        for (std::uint64_t step = 1; step <= 6; step += sanitized ? 2 : 1) {
             BOOST_TEST_CONTEXT("killed at " << point << ", the next one " << step << " points later")
             {
                 start_over();

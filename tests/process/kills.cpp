@@ -10,6 +10,7 @@
 #include "ledger.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
+#include "support/sanitized.hpp"
 
 using namespace kvdb;
 using namespace kvdb::testing;
@@ -18,6 +19,12 @@ namespace {
 
 constexpr std::size_t writers = 3;
 constexpr std::size_t reader = 3;  // the fourth worker only reads
+
+/// A sanitizer makes a process of this size slow to fork and to begin; the full number is for the others.
+std::uint64_t number_of_kills()
+{
+    return setting("KVDB_TEST_KILLS", sanitized ? 80 : 240);
+}
 
 struct load {
     const std::filesystem::path& path;
@@ -88,7 +95,7 @@ BOOST_AUTO_TEST_CASE(of_writers_and_readers_under_load)
     chance source(setting("KVDB_TEST_SEED", 1));
     auto db = open(with_shards(4));  // attached all the time, so that no recovery helps
     load work(file);
-    work.torture(db, setting("KVDB_TEST_KILLS", 240), source);
+    work.torture(db, number_of_kills(), source);
 }
 
 BOOST_AUTO_TEST_CASE(of_writers_that_commit_together)
@@ -97,7 +104,7 @@ BOOST_AUTO_TEST_CASE(of_writers_that_commit_together)
     auto db = open(with_shards(4));
     load work(file);
     work.writing.durable = durability::sync;
-    work.torture(db, setting("KVDB_TEST_KILLS", 240) / 4, source);
+    work.torture(db, number_of_kills() / 4, source);
 }
 
 BOOST_AUTO_TEST_CASE(of_all_at_once_and_a_fresh_open)

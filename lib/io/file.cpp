@@ -296,6 +296,39 @@ void file::allocate(std::uint64_t begin, std::uint64_t end)
     }
 }
 
+namespace {
+
+/// Calls `visit(begin, end)` for each hole below `limit`.
+template <class Visit>
+void for_each_hole(int descriptor, off_t limit, const Visit& visit)
+{
+    for (off_t hole = ::lseek(descriptor, 0, SEEK_HOLE); hole >= 0 && hole < limit;) {
+        const off_t data = ::lseek(descriptor, hole, SEEK_DATA);
+        const off_t end = data < 0 ? limit : std::min(data, limit);  // none: a hole up to the end
+        visit(static_cast<std::uint64_t>(hole), static_cast<std::uint64_t>(end));
+        hole = ::lseek(descriptor, end, SEEK_HOLE);
+    }
+}
+
+}  // namespace
+
+void file::allocate_holes(std::uint64_t end)
+{
+    if (disk_bytes() >= end) {
+        return;
+    }
+    const auto limit = static_cast<off_t>(end);
+    std::uint64_t missing = 0;
+    for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { missing += to - from; });
+    // An attempt that cannot succeed would leave the disk full.
+    struct statfs room {};
+    if (::fstatfs(descriptor_, &room) == 0 && room.f_blocks != 0 &&
+        room.f_bfree < missing / static_cast<std::uint64_t>(room.f_bsize)) {
+        throw_errno(ENOSPC, "cannot allocate the holes of", path_);
+    }
+    for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { allocate(from, to); });
+}
+
 void file::fill_with_zeros(std::uint64_t begin, std::uint64_t end)
 {
     static constinit std::array<std::byte, std::size_t{2} << 20> zeros{};  // never stored to: one page of memory

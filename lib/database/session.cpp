@@ -199,11 +199,13 @@ void session::attach_writer()
 
 void session::prepare_as_first(trust found, std::uint64_t file_size)
 {
+    const std::uint64_t used = found == trust::none ? file_size : file_head(data_).block.state.file_size;
+    data_.allocate_holes(used);
     if (found == trust::none) {
         recover(file_size);
         return;
     }
-    map(io::mapping_kind::shared, file_head(data_).block.state.file_size);
+    map(io::mapping_kind::shared, used);
     if (found == trust::clean) {
         clear_flag_durably();
         crash_point("open.flag-cleared");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // How the file grows, and how the allocator's lists are made anew from the extents alone.
+#include "base/seeded_fault.hpp"
 #include "extents/allocator_lock.hpp"
 #include "extents/word_edits.hpp"
 
@@ -77,7 +78,11 @@ void allocator::grow_by(format::extent_kind kind, std::uint64_t bytes)
     const std::uint64_t end = start + bytes;
     crash_point("growth.begin");
     if (memory_.kind() == io::mapping_kind::shared) {
-        file_.allocate(begin, end);
+        if (seeded_fault("growth-not-allocated")) {
+            file_.truncate(end);
+        } else {
+            file_.allocate(begin, end);
+        }
         if (kind != format::extent_kind::large) {
             file_.fill_with_zeros(start, end);  // a large value is written whole soon
         }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/file.hpp"
 
+#include "base/seeded_fault.hpp"
 #include "format/validate.hpp"
 #include "io/crash_point.hpp"
 #include "io/flush_hook.hpp"
+#include "io/write_hook.hpp"
 
 #include <algorithm>
 #include <array>
@@ -56,7 +58,9 @@ public:
     without_size_signal() noexcept
     {
         sigemptyset(&signal_);
-        sigaddset(&signal_, SIGXFSZ);
+        if (!seeded_fault("size-signal-let-through")) {
+            sigaddset(&signal_, SIGXFSZ);
+        }
         pthread_sigmask(SIG_BLOCK, &signal_, &before_);
     }
     without_size_signal(const without_size_signal&) = delete;
@@ -84,7 +88,7 @@ int reserve_blocks(int descriptor, std::uint64_t begin, std::uint64_t end)
     }
     const without_size_signal quiet;
     for (;;) {
-        if (::fallocate(descriptor, 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) == 0) {
+        if (allocate_blocks(descriptor, 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) == 0) {
             return 0;
         }
         if (errno == EINTR) {
@@ -121,14 +125,16 @@ file file::open(const std::filesystem::path& path, access how)
 file file::create_for(const std::filesystem::path& final_name)
 {
     const std::filesystem::path folder = final_name.has_parent_path() ? final_name.parent_path() : ".";
-    const int descriptor = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-    if (descriptor >= 0) {
-        file made(descriptor, final_name);
-        made.nameless_ = true;
-        return made;
-    }
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
-        throw_errno(errno, "cannot create", final_name);
+    if (nameless_files()) {
+        const int descriptor = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+        if (descriptor >= 0) {
+            file made(descriptor, final_name);
+            made.nameless_ = true;
+            return made;
+        }
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
+            throw_errno(errno, "cannot create", final_name);
+        }
     }
     std::filesystem::path name = final_name;
     name += "." + std::to_string(random_word()) + ".new";
@@ -186,7 +192,7 @@ file::~file()
 
 void file::close() noexcept
 {
-    if (std::exchange(temporary_, false)) {
+    if (std::exchange(temporary_, false) && !seeded_fault("half-made-file-kept")) {
         ::unlink(path_.c_str());
     }
     if (descriptor_ >= 0) {
@@ -272,12 +278,18 @@ void file::write_at(std::uint64_t offset, std::span<const std::byte> bytes)
 {
     const without_size_signal quiet;
     while (!bytes.empty()) {
-        const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        const ssize_t put = write_some(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
         if (put < 0 && errno == EINTR) {
             continue;
         }
         if (put < 0) {
             throw_errno(errno, "cannot write at offset " + std::to_string(offset) + " of", path_);
+        }
+        if (put == 0) {
+            throw_errno(EIO, "cannot write at offset " + std::to_string(offset) + " of", path_);
+        }
+        if (seeded_fault("short-write-taken-as-whole")) {
+            return;
         }
         bytes = bytes.subspan(static_cast<std::size_t>(put));
         offset += static_cast<std::uint64_t>(put);
@@ -294,6 +306,39 @@ void file::allocate(std::uint64_t begin, std::uint64_t end)
         }
         throw_errno(failure, "cannot grow to " + std::to_string(end) + " bytes", path_);
     }
+}
+
+namespace {
+
+/// Calls `visit(begin, end)` for each hole below `limit`.
+template <class Visit>
+void for_each_hole(int descriptor, off_t limit, const Visit& visit)
+{
+    for (off_t hole = ::lseek(descriptor, 0, SEEK_HOLE); hole >= 0 && hole < limit;) {
+        const off_t data = ::lseek(descriptor, hole, SEEK_DATA);
+        const off_t end = data < 0 ? limit : std::min(data, limit);  // none: a hole up to the end
+        visit(static_cast<std::uint64_t>(hole), static_cast<std::uint64_t>(end));
+        hole = ::lseek(descriptor, end, SEEK_HOLE);
+    }
+}
+
+}  // namespace
+
+void file::allocate_holes(std::uint64_t end)
+{
+    if (disk_bytes() >= end || seeded_fault("holes-left-open")) {
+        return;
+    }
+    const auto limit = static_cast<off_t>(end);
+    std::uint64_t missing = 0;
+    for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { missing += to - from; });
+    // An attempt that cannot succeed would leave the disk full.
+    struct statfs room {};
+    if (::fstatfs(descriptor_, &room) == 0 && room.f_blocks != 0 &&
+        room.f_bfree < missing / static_cast<std::uint64_t>(room.f_bsize)) {
+        throw_errno(ENOSPC, "cannot allocate the holes of", path_);
+    }
+    for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { allocate(from, to); });
 }
 
 void file::fill_with_zeros(std::uint64_t begin, std::uint64_t end)

@@ -57,6 +57,9 @@ public:
     /// Makes the file at least `end` bytes long with all blocks from `begin` on allocated and zero. On failure the
     /// file has its old length. Never raises SIGXFSZ.
     void allocate(std::uint64_t begin, std::uint64_t end);
+    /// Allocates what has no blocks below `end`, where the file system counts fewer than it would take. A copy that
+    /// left out what was never written is such a file, and a store through a mapping of it could find the disk full.
+    void allocate_holes(std::uint64_t end);
     /// Writes zeros over allocated blocks that read as zero already. Worth it where stores through a mapping follow:
     /// the page cache then holds them in folios as large as the writes, and a first store costs a sixth (measured:
     /// 0.9 instead of 5.8 us a page, ext4, 2 MiB folios).

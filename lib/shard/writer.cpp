@@ -187,7 +187,12 @@ void writer::append_to_file(const log::record_fields& fields, std::string_view k
                           value);
         all_.data->write_at(mine.log_tail, std::span(buffer).first(size));
     } catch (...) {
-        seal(all_, shard_);  // part of it may be there
+        // Part of it may be there, or all. If not, the extent is as before: whoever keeps failing uses up no space.
+        const std::span behind_tail(all_.memory.base() + mine.log_tail, size);
+        const bool untouched = std::ranges::all_of(behind_tail, [](std::byte each) { return each == std::byte{0}; });
+        if (!untouched && !seeded_fault("failed-append-not-sealed")) {
+            seal(all_, shard_);
+        }
         throw;
     }
     if (!seeded_fault("append-not-registered")) {

@@ -17,6 +17,8 @@ POWER = ("test_power", "power/nothing_durable_is_lost")
 FAILED = ("test_power", "failed_flush")
 CRASH = ("test_process", "crash_points/beside_a_living_process")
 SHAPE = ("test_shard", "structure")
+INJECTED = ("test_space", "injected")
+FULL = ("test_space", "full_disk")
 
 RIG = {
     "append-not-registered": POWER,
@@ -36,6 +38,12 @@ RIG = {
     "intent-never-tested": CRASH,
     "move-without-bump": SHAPE,
     "split-without-bump": SHAPE,
+    "short-write-taken-as-whole": INJECTED,
+    "failed-append-not-sealed": INJECTED,
+    "half-made-file-kept": INJECTED,
+    "growth-not-allocated": FULL,
+    "holes-left-open": FULL,
+    "size-signal-let-through": FULL,
 }
 PATIENCE = 240  # seconds
 IMAGES = "2000"

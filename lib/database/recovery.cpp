@@ -250,9 +250,7 @@ void recovery::take_record(std::uint32_t shard, const log::parsed_record& record
     ++found.kept;
     found.valid_bytes += record.size;
     found.highest = std::max(found.highest, record.sequence);
-    if (record.kind == format::record_kind::value) {
-        lost.values.push_back(format::make_victim(record.offset, record.checksum));
-    }
+    const bool is_value = record.kind == format::record_kind::value;
     if (record.supersedes && record.victim != 0) {
         lost.victims.push_back(record.victim);
     }
@@ -261,13 +259,33 @@ void recovery::take_record(std::uint32_t shard, const log::parsed_record& record
     shard::record_view view;
     if (writer.find(hash, record.key, slot, view) != index::outcome::found) {
         writer.adopt(hash, record.offset, nullptr);
+        count_standing(record, found);
         return;
     }
+    const bool value_stands = format::kind_of(view.header.meta) == format::record_kind::value;
     const std::uint64_t standing = sequence_at(view.offset);
-    const bool tie = record.sequence == standing && record.kind == format::record_kind::value &&
-                     format::kind_of(view.header.meta) == format::record_kind::tombstone;
+    const bool tie = record.sequence == standing && is_value && !value_stands;
     if ((record.sequence > standing || tie) && !seeded_fault("oldest-record-wins")) {
+        if (value_stands) {
+            lost.values.push_back(format::make_victim(view.offset, view.header.checksum));
+            --found.entries;
+            found.live_bytes -= view.size;
+        }
         writer.adopt(hash, record.offset, &slot);
+        count_standing(record, found);
+    } else if (is_value) {
+        lost.values.push_back(format::make_victim(record.offset, record.checksum));
+    }
+}
+
+/// Counted as they come and go: to look at each again at the end is a cache miss and more for every key.
+void recovery::count_standing(const log::parsed_record& record, findings& found)
+{
+    if (record.kind == format::record_kind::value) {
+        ++found.entries;
+        found.live_bytes += record.size;
+    } else {
+        found.tombstones.push_back(record.offset);
     }
 }
 
@@ -315,16 +333,16 @@ void recovery::settle(std::uint32_t shard, findings& found)
 {
     format::shard_block& block = all_.block(shard);
     shard::writer writer(all_, shard);
-    writer.for_each_slot([&](const index::found_slot& slot) {
-        shard::record_view view;
-        if (shard::view_record(all_.memory, format::slot_offset(slot.word), view) &&
-            format::kind_of(view.header.meta) == format::record_kind::value) {
-            ++found.entries;
-            found.live_bytes += view.size;
-        } else {
+    for (const std::uint64_t offset : found.tombstones) {
+        shard::record_view stone;
+        index::found_slot slot;
+        shard::record_view standing;
+        if (shard::view_record(all_.memory, offset, stone) &&
+            writer.find(hash_key(stone.key(), all_.seed), stone.key(), slot, standing) == index::outcome::found &&
+            standing.offset == offset) {
             writer.abandon(slot);
         }
-    });
+    }
     block.entries = found.entries;
     block.live_bytes = found.live_bytes;
     block.dead_bytes += found.valid_bytes - found.live_bytes;

@@ -47,6 +47,7 @@ private:
         std::uint64_t dropped = 0;
         std::uint64_t highest = 0;
         std::vector<std::uint64_t> empty_extents;
+        std::vector<std::uint64_t> tombstones;  // that stood for a key when they came
     };
     /// Values that lost and the victims that records name, to see who needs a guard.
     struct losers {
@@ -62,6 +63,7 @@ private:
     void rebuild_shard(std::uint32_t shard);
     void seal(const log::found_extent& extent, const log::walk_end& end) const;
     void take_record(std::uint32_t shard, const log::parsed_record& record, findings& found, losers& lost);
+    static void count_standing(const log::parsed_record& record, findings& found);
     void guard_losers(std::uint32_t shard, losers& lost);
     void settle(std::uint32_t shard, findings& found);
     [[nodiscard]] std::uint64_t sequence_at(std::uint64_t record_offset) const;

@@ -68,11 +68,17 @@ public:
 
     void run(const program_points& points) noexcept
     {
-        store_release(target_.armed, static_cast<std::uint64_t>(length_));  // pairs with replay's acquire
-        crash_point(points.armed);
+        arm(points);
         execute(memory_, target_.payload, length_, points.step);
         store_release(target_.armed, std::uint64_t{0});
         crash_point(points.done);
+    }
+
+    /// The first half of `run`; what is armed, the next holder carries out.
+    void arm(const program_points& points) noexcept
+    {
+        store_release(target_.armed, static_cast<std::uint64_t>(length_));  // pairs with replay's acquire
+        crash_point(points.armed);
     }
 
     /// Carries out what a dead holder left armed. True if there was something. Throws errc::damaged, and changes

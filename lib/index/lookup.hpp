@@ -14,6 +14,7 @@
 #include "format/index.hpp"
 #include "index/bucket.hpp"
 #include "io/memory.hpp"
+#include "io/pause_point.hpp"
 
 #include <bit>
 #include <cstdint>
@@ -136,6 +137,7 @@ template <class File, class Matches>
     const std::uint64_t tag = format::tag_of(hash);
     const std::uint32_t home_index = format::home_of(hash);
     const format::bucket& home = segment.buckets[home_index];
+    pause_point("find.home-seen");  // without the entry, which may come while it leaves the partner
     if ((load_acquire(home.slots[format::displaced_mark_slot]) & format::slot_mark) != 0) {
         const format::bucket& partner = segment.buckets[format::partner_of(home_index, tag)];
         const outcome one = probe(memory, partner, pattern_of(tag, true), matches, result);
@@ -191,6 +193,7 @@ struct glance {
     if (segment == 0) [[unlikely]] {
         return {};
     }
+    pause_point("find.segment");  // which may be frozen now, and used anew
     const format::bucket& home = file.at<format::segment>(segment).buckets[format::home_of(hash)];
     const std::uint32_t mask = match(home, pattern_of(tag, false));
     if (mask != 0) {
@@ -214,6 +217,7 @@ template <class File, class Matches>
     if (segment == 0) {
         return outcome::invalid;
     }
+    pause_point("find.segment");  // as above
     return find_in_segment(memory, memory.template at<format::segment>(segment), hash, matches, result);
 }
 

@@ -14,7 +14,9 @@
 #ifndef KVDB_SHARD_READER_HPP
 #define KVDB_SHARD_READER_HPP
 
+#include "base/seeded_fault.hpp"
 #include "index/lookup.hpp"
+#include "io/pause_point.hpp"
 #include "shard/context.hpp"
 #include "shard/record_view.hpp"
 
@@ -48,6 +50,12 @@ private:
 /// Throws errc::damaged unless the record's checksum holds.
 void verify(const context& all, const record_view& view);
 
+/// After an acquire fence: was everything that was read since the shape's first load the truth?
+[[nodiscard]] inline bool unchanged(const format::shard_block& block, std::uint64_t shape) noexcept
+{
+    return load_relaxed(block.shape) == shape || seeded_fault("reader-ignores-shape");
+}
+
 /// Calls `take(view)` with the record of the key, perhaps more than once, of which the last counts. False if absent.
 template <class Take>
 bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::string_view key, Take&& take)
@@ -64,16 +72,17 @@ bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::stri
         if (result == index::outcome::found) {
             // Before a long copy from memory that may be recycled, and again after it.
             std::atomic_thread_fence(std::memory_order_acquire);
-            if (load_relaxed(block.shape) != shape) {
+            if (!unchanged(block, shape)) {
                 continue;
             }
             if (all.verify_reads) {
                 verify(all, view);
             }
+            pause_point("read.record");
             take(view);
         }
         std::atomic_thread_fence(std::memory_order_acquire);
-        if (load_relaxed(block.shape) != shape) {
+        if (!unchanged(block, shape)) {
             continue;
         }
         if (result == index::outcome::invalid) [[unlikely]] {
@@ -105,8 +114,7 @@ template <class Take>
     const index::glance seen = index::glance_at_home(file, load_acquire(block.directory), hash);
     if (seen.what != index::outcome::found) [[unlikely]] {
         std::atomic_thread_fence(std::memory_order_acquire);
-        return seen.what == index::outcome::absent && load_relaxed(block.shape) == shape ? quick::absent
-                                                                                         : quick::unsure;
+        return seen.what == index::outcome::absent && unchanged(block, shape) ? quick::absent : quick::unsure;
     }
     // Header and key are one line; where the value lies is known only when they are here. Ask for its lines now.
     __builtin_prefetch(file.base() + seen.record + 64);
@@ -116,12 +124,13 @@ template <class Take>
         return quick::unsure;
     }
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (load_relaxed(block.shape) != shape) [[unlikely]] {
+    if (!unchanged(block, shape)) [[unlikely]] {
         return quick::unsure;
     }
+    pause_point("read.record");
     take(view);
     std::atomic_thread_fence(std::memory_order_acquire);
-    return load_relaxed(block.shape) == shape ? quick::found : quick::unsure;
+    return unchanged(block, shape) ? quick::found : quick::unsure;
 }
 
 }  // namespace kvdb::shard

@@ -231,6 +231,10 @@ void writer::set(std::uint64_t hash, std::string_view key, std::string_view valu
         steps.store(offset_of(mine.entries), mine.entries + 1);
     }
     steps.store(offset_of(mine.live_bytes), mine.live_bytes + size - gone);
+    if (seeded_fault("acknowledged-when-armed")) {
+        steps.arm(set_points);
+        return;
+    }
     steps.run(set_points);
 }
 

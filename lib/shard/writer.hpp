@@ -84,9 +84,6 @@ public:
     void adopt(std::uint64_t hash, std::uint64_t record_offset, const index::found_slot* old);
     /// Recovery alone: empties a slot.
     void abandon(const index::found_slot& where) const;
-    /// Recovery alone: calls `visit(found_slot)` for every slot in use; it may abandon the slot.
-    template <class Visit>
-    void for_each_slot(Visit&& visit) const;
     /// Recovery alone: appends a tombstone with a given sequence number over a victim. It is not indexed.
     void append_guard(std::string_view key, std::uint64_t sequence, std::uint64_t victim);
     [[nodiscard]] index::outcome find(std::uint64_t hash, std::string_view key, index::found_slot& where,
@@ -137,39 +134,6 @@ private:
     std::uint32_t shard_;
     bool durable_;
 };
-
-template <class Visit>
-void writer::for_each_slot(Visit&& visit) const
-{
-    const std::uint64_t word = load_relaxed(block().directory);
-    const index::directory_view directory(word);
-    if (word == 0 || !directory.plausible(all_.memory)) {
-        return;
-    }
-    const auto visit_slot = [&](const std::uint64_t& slot) {
-        const std::uint64_t content = load_relaxed(slot);
-        if ((content & format::position_mask) != 0) {
-            visit(index::found_slot{offset_of(slot), content});
-        }
-    };
-    for (std::uint64_t i = 0; i < (std::uint64_t{1} << directory.depth);) {
-        const std::uint64_t entry = load_relaxed(all_.memory.at<std::uint64_t>(directory.offset + 8 * i));
-        const auto& segment = all_.memory.at<format::segment>(index::segment_of_entry(entry));
-        for (const format::bucket& bucket : segment.buckets) {
-            for (const std::uint64_t& slot : bucket.slots) {
-                visit_slot(slot);
-            }
-        }
-        for (std::uint64_t link = load_relaxed(segment.overflow); link != 0;) {
-            const auto& chained = all_.memory.at<format::overflow_block>((link & format::position_mask) << 6);
-            for (const std::uint64_t& slot : chained.slots) {
-                visit_slot(slot);
-            }
-            link = load_relaxed(chained.next);
-        }
-        i += std::uint64_t{1} << (directory.depth - index::depth_of_entry(entry));
-    }
-}
 
 }  // namespace kvdb::shard
 

@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(g++ clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 cmake ninja-build pkg-config python3
     libboost1.81-dev libboost-program-options1.81-dev libboost-test1.81-dev libboost-json1.81-dev
-    libxxhash-dev libbenchmark-dev liblmdb-dev)
+    libxxhash-dev libbenchmark-dev liblmdb-dev spin)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -10,8 +10,7 @@
    left is built anew by the next one, word by word, also as a segment of other keys, in which the key is not found.
 
    Left out: the overflow chain (it is reached through a mark as the partner is, and nothing in it moves), the words
-   that do not lead a lookup (log_tail, counts), growth of the file. GET-8's second question, whether `directory`
-   changed, is not asked here: what is promised holds without it. The order of memory: there is one writer at a time,
+   that do not lead a lookup (log_tail, counts), growth of the file. The order of memory: there is one writer at a time,
    whose stores are releases; a reader's loads acquire; so each run on real processors is a run of this model in which
    some loads are made earlier, back to the first.
 

@@ -1,38 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "database/background.hpp"
 
-#include <csignal>
+#include "io/no_signals.hpp"
+
 #include <new>
 #include <string>
 #include <system_error>
 #include <utility>
 
-#include <pthread.h>
-
 namespace kvdb {
-namespace {
-
-/// Threads made meanwhile inherit that they take no signals but those that they cause themselves.
-class no_signals {
-public:
-    no_signals() noexcept
-    {
-        sigset_t others;
-        sigfillset(&others);
-        for (const int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) {
-            sigdelset(&others, own);
-        }
-        pthread_sigmask(SIG_SETMASK, &others, &before_);
-    }
-    no_signals(const no_signals&) = delete;
-    no_signals& operator=(const no_signals&) = delete;
-    ~no_signals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
-
-}  // namespace
 
 background_checkpoints::background_checkpoints(const options& how, std::function<void()> run)
     : interval_(how.checkpoint_interval),
@@ -40,7 +16,7 @@ background_checkpoints::background_checkpoints(const options& how, std::function
       on_failure_(how.on_checkpoint_failure),
       run_(std::move(run))
 {
-    const no_signals while_it_starts;
+    const io::no_signals while_it_starts;
     try {
         thread_ = std::thread([this] { loop(); });
     } catch (const std::system_error& failure) {

@@ -11,9 +11,8 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <thread>
 #include <vector>
-
-#include <sched.h>
 
 namespace kvdb {
 namespace {
@@ -72,7 +71,7 @@ public:
         auto& commits = all_.memory.superblock().commits;
         // Whoever the flush before has just let go may be about to come back: with eight threads on two cores this
         // makes the groups larger by half or more, and costs a lone thread nothing.
-        ::sched_yield();
+        std::this_thread::yield();
         const std::uint64_t mine = load_relaxed(commits.started) + 1;
         store_release(commits.started, mine);
         std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -3,7 +3,7 @@
 
 #include "io/no_signals.hpp"
 
-#include <new>
+#include <exception>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -68,8 +68,8 @@ void background_checkpoints::loop()
             run_();
         } catch (const error& failure) {
             report(failure);
-        } catch (const std::bad_alloc&) {
-            report(error(errc::no_memory, "no memory for a checkpoint"));
+        } catch (const std::exception&) {
+            report(no_memory_);
         }
         lock.lock();
     }

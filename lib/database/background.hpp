@@ -62,7 +62,8 @@ private:
     const std::uint64_t limit_;                 // 0: not by bytes
     const std::function<void(const error&)> on_failure_;
     const std::function<void()> run_;
-    std::atomic<std::uint64_t> written_{0};  // since the latest checkpoint began
+    const error no_memory_{errc::no_memory, "no memory for a checkpoint"};  // made while there is some
+    std::atomic<std::uint64_t> written_{0};                                 // since the latest checkpoint began
     std::mutex mutex_;
     std::condition_variable changed_;
     bool stopping_ = false;  // guarded by mutex_

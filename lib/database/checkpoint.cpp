@@ -10,6 +10,7 @@
 #include "shard/writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <memory>
 
@@ -30,16 +31,42 @@ private:
     std::uint64_t& word_;
 };
 
+using locked_shards = std::vector<std::unique_ptr<shard::locked_shard>>;
+
+/// A shard whose lock is not to be had soon is waited for with no other lock held: it may be that its holder is
+/// stopped, and nobody else shall wait for that.
+locked_shards lock_all(const shard::context& all)
+{
+    constexpr std::chrono::milliseconds soon{20};
+    const std::uint32_t count = all.memory.superblock().identity.shard_count;
+    const auto deadline = io::deadline_after(all.who.timeout);
+    for (;;) {
+        locked_shards held;
+        held.reserve(count);
+        std::uint32_t next = 0;
+        try {
+            for (; next < count; ++next) {
+                held.push_back(std::make_unique<shard::locked_shard>(all, next, std::min(soon, all.who.timeout)));
+            }
+            return held;
+        } catch (const error& failure) {
+            if (failure.reason() != errc::busy) {
+                throw;
+            }
+        }
+        held.clear();
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        const shard::locked_shard alone(all, next, std::max(left, std::chrono::milliseconds(0)));
+    }
+}
+
 /// All shards at one instant: no number noted is without its record, none published before is missing. All that they
 /// published is registered for a commit.
 std::vector<std::uint64_t> note_published(const shard::context& all)
 {
     const std::uint32_t count = all.memory.superblock().identity.shard_count;
-    std::vector<std::unique_ptr<shard::locked_shard>> held;
-    held.reserve(count);
-    for (std::uint32_t i = 0; i < count; ++i) {
-        held.push_back(std::make_unique<shard::locked_shard>(all, i));
-    }
+    const locked_shards held = lock_all(all);
     for (std::uint32_t i = 0; i < count; ++i) {
         format::shard_block& block = all.block(i);
         if (block.log_extent != 0 && !seeded_fault("checkpoint-without-relaxed")) {

@@ -70,8 +70,10 @@ public:
     {
         auto& commits = all_.memory.superblock().commits;
         // Whoever the flush before has just let go may be about to come back: with eight threads on two cores this
-        // makes the groups larger by half or more, and costs a lone thread nothing.
-        std::this_thread::yield();
+        // makes the groups larger by half or more.
+        if (all_.memory.committers().load(std::memory_order_relaxed) > 1) {
+            std::this_thread::yield();
+        }
         const std::uint64_t mine = load_relaxed(commits.started) + 1;
         store_release(commits.started, mine);
         std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -164,6 +166,21 @@ private:
     bool whole_ = false;
 };
 
+/// Counts a thread in, and out again.
+class one_of {
+public:
+    explicit one_of(std::atomic<std::uint32_t>& count) noexcept : count_(count)
+    {
+        count_.fetch_add(1, std::memory_order_relaxed);
+    }
+    one_of(const one_of&) = delete;
+    one_of& operator=(const one_of&) = delete;
+    ~one_of() { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint32_t>& count_;
+};
+
 /// Unlocks whatever happens, and wakes all: those who were served, and one who will lead next.
 class leadership {
 public:
@@ -231,6 +248,7 @@ void flush_whole(const shard::context& all, const io::file& data)
 void commit(const shard::context& all, const io::file& data)
 {
     const io::no_cancellation whole;
+    const one_of one_more(all.memory.committers());
     auto& commits = all.memory.superblock().commits;
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the leader's
     const std::uint64_t before = load_acquire(commits.started);

@@ -90,9 +90,16 @@ check_report database::check(const check_options& how, const progress_function& 
 
 void database::close()
 {
-    if (const auto closing = std::move(engine_)) {
-        closing->close();
+    if (engine_ == nullptr) {
+        return;
     }
+    try {
+        engine_->close();  // the thread of a background checkpoint may use the handle until it has ended
+    } catch (...) {
+        engine_.reset();
+        throw;
+    }
+    engine_.reset();
 }
 
 }  // namespace kvdb

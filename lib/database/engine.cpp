@@ -87,7 +87,7 @@ engine::engine(const std::filesystem::path& path, const options& how)
         throw;
     }
     try {
-        start_background();
+        background_.store(background_for(current()).release(), std::memory_order_release);
     } catch (...) {
         io::unwatch_forks(*this);
         close();
@@ -95,13 +95,13 @@ engine::engine(const std::filesystem::path& path, const options& how)
     }
 }
 
-void engine::start_background()
+std::unique_ptr<background_checkpoints> engine::background_for(const session& of)
 {
-    if (const options& how = current_.load(std::memory_order_acquire)->how(); background_checkpoints::wanted(how)) {
-        covered_.clear();
-        background_.store(new background_checkpoints(how, [this] { checkpoint_changes(); }),
-                          std::memory_order_release);
+    if (!background_checkpoints::wanted(of.how())) {
+        return nullptr;
     }
+    return std::make_unique<background_checkpoints>(
+        of.how(), [this, covered = std::vector<std::uint64_t>()]() mutable { checkpoint_changes(covered); });
 }
 
 /// Lists the session before it attaches, for the sake of a fork meanwhile, and strikes it off if it cannot.
@@ -148,13 +148,23 @@ session& engine::renew(session* outdated)
     }
     // No lock is held while the new session attaches, which can take as long as a recovery.
     session& fresh = attached(std::make_unique<session>(*outdated));
-    session* expected = outdated;
-    if (current_.compare_exchange_strong(expected, &fresh, std::memory_order_acq_rel)) {
-        start_background();
-        return fresh;
+    std::unique_ptr<background_checkpoints> background;
+    try {
+        background = background_for(fresh);
+    } catch (...) {
+        fresh.leave();
+        throw;
     }
-    fresh.leave();  // another thread was faster
-    return *expected;
+    session* expected = outdated;
+    if (!current_.compare_exchange_strong(expected, &fresh, std::memory_order_acq_rel)) {
+        background.reset();
+        fresh.leave();  // another thread was faster
+        return *expected;
+    }
+    if (background != nullptr) {
+        background_.store(background.release(), std::memory_order_release);
+    }
+    return fresh;
 }
 
 session& engine::writable()
@@ -306,15 +316,15 @@ void engine::sync()
     run_checkpoint(now.shards(), now.data());
 }
 
-void engine::checkpoint_changes()
+void engine::checkpoint_changes(std::vector<std::uint64_t>& covered)
 {
     session& now = writable();
     // Whoever has one of these numbers holds the lock of its shard until it has published, and a checkpoint passes
     // through all these locks.
     std::vector<std::uint64_t> taken = published_sequences(now.shards());
-    if (taken != covered_) {
+    if (taken != covered) {
         run_checkpoint(now.shards(), now.data());
-        covered_ = std::move(taken);
+        covered = std::move(taken);
     }
 }
 
@@ -341,14 +351,14 @@ void engine::before_fork() noexcept
 {
     session_mutex_.lock();
     for (const auto& each : sessions_) {
-        each->memory().lock_for_fork();
+        each->lock_for_fork();
     }
 }
 
 void engine::after_fork_in_parent() noexcept
 {
     for (const auto& each : sessions_) {
-        each->memory().unlock_after_fork();
+        each->unlock_after_fork();
     }
     session_mutex_.unlock();
 }
@@ -357,7 +367,7 @@ void engine::after_fork_in_child() noexcept
 {
     background_.store(nullptr, std::memory_order_release);  // its thread stayed behind; see `renew`
     for (const auto& each : sessions_) {
-        each->memory().unlock_after_fork();
+        each->unlock_after_fork();
         each->abandon();
     }
     session_mutex_.unlock();

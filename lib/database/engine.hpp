@@ -67,9 +67,10 @@ private:
     void set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
                    std::string_view value);
 
-    /// A checkpoint, unless nothing was written since the one before.
-    void checkpoint_changes();
-    void start_background();
+    /// A checkpoint, unless nothing was written since the one before, which covered these sequence numbers.
+    void checkpoint_changes(std::vector<std::uint64_t>& covered);
+    /// With its thread; none if the session wants none.
+    [[nodiscard]] std::unique_ptr<background_checkpoints> background_for(const session& of);
     void count_written(std::uint64_t bytes) noexcept
     {
         if (background_checkpoints* const background = background_.load(std::memory_order_acquire)) [[unlikely]] {
@@ -83,8 +84,6 @@ private:
 
     std::atomic<session*> current_{nullptr};
     std::atomic<background_checkpoints*> background_{nullptr};  // owned; one at a time
-    std::vector<std::uint64_t> covered_;  // sequence numbers that the latest background checkpoint made durable; its
-                                          // thread's own
     // guarded by session_mutex_
     std::mutex session_mutex_;
     std::vector<std::unique_ptr<session>> sessions_;  // the current one and those it replaced

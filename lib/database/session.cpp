@@ -121,6 +121,22 @@ void session::judge_file(std::uint64_t file_size) const
                                       "': " + (file_size == 0 ? "the file is empty" : format::describe(what)));
 }
 
+void session::lock_for_fork()
+{
+    memory_mutex_.lock();
+    if (memory_ != nullptr) {
+        memory_->lock_for_fork();
+    }
+}
+
+void session::unlock_after_fork()
+{
+    if (memory_ != nullptr) {
+        memory_->unlock_after_fork();
+    }
+    memory_mutex_.unlock();
+}
+
 session::trust session::judge_volatile(std::uint64_t file_size) const
 {
     const file_head head(data_);
@@ -158,7 +174,11 @@ bool session::a_flusher_died() const
 
 void session::map(io::mapping_kind kind, std::uint64_t size)
 {
-    memory_ = std::make_unique<io::memory>(data_, kind, size);
+    auto fresh = std::make_unique<io::memory>(data_, kind, size);
+    {
+        const std::lock_guard guard(memory_mutex_);
+        memory_.swap(fresh);
+    }
     allocator_ = std::make_unique<extents::allocator>(*memory_, data_, party_);
     const format::identity_block& id = identity();
     context_ = std::make_unique<shard::context>(

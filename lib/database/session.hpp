@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <semaphore>
 
 namespace kvdb {
@@ -42,6 +43,9 @@ public:
     void attach();
     /// Detaches in good order. The last writer to go makes the file durable and clean.
     void leave();
+    /// Around a fork, which may come at any time from the session's listing on, while another thread attaches it.
+    void lock_for_fork();
+    void unlock_after_fork();
     /// In a forked child: closes what only the parent may hold, unlocking nothing.
     void abandon() noexcept;
 
@@ -104,6 +108,7 @@ private:
     const options how_;
     io::file data_;
     gate gate_;
+    std::mutex memory_mutex_;  // held while `memory_` is replaced, and around a fork
     std::unique_ptr<io::memory> memory_;
     std::unique_ptr<io::memory> header_view_;  // of a private index alone: the live header, to watch for writers
     io::attachment attachment_;

@@ -332,10 +332,12 @@ void file::allocate_holes(std::uint64_t end)
     const auto limit = static_cast<off_t>(end);
     std::uint64_t missing = 0;
     for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { missing += to - from; });
+    // What was allocated and never written counts as a hole as well.
+    missing = std::min(missing, end - std::min(end, disk_bytes()));
     // An attempt that cannot succeed would leave the disk full.
     struct statfs room {};
     if (::fstatfs(descriptor_, &room) == 0 && room.f_blocks != 0 &&
-        room.f_bfree < missing / static_cast<std::uint64_t>(room.f_bsize)) {
+        (::geteuid() == 0 ? room.f_bfree : room.f_bavail) < missing / static_cast<std::uint64_t>(room.f_bsize)) {
         throw_errno(ENOSPC, "cannot allocate the holes of", path_);
     }
     for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { allocate(from, to); });

@@ -101,6 +101,8 @@ public:
 
     /// Held while the file is flushed through this handle's description.
     [[nodiscard]] std::mutex& flush_mutex() noexcept { return flush_mutex_; }
+    /// Threads of this handle that are in the middle of a commit.
+    [[nodiscard]] std::atomic<std::uint32_t>& committers() noexcept { return committers_; }
 
     /// Around a fork: no other thread may be in the middle of mapping.
     void lock_for_fork() { mutex_.lock(); }
@@ -137,7 +139,8 @@ private:
 
     const file& file_;
     const mapping_kind kind_;
-    std::mutex flush_mutex_;  // guards no data of this object
+    std::mutex flush_mutex_;                    // guards no data of this object
+    std::atomic<std::uint32_t> committers_{0};  // of no use to this object
     // written under mutex_, read by everybody
     std::atomic<std::byte*> base_{nullptr};
     std::atomic<std::uint64_t> reserved_{0};  // bytes; never more than the current mapping has

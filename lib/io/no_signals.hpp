@@ -3,8 +3,9 @@
 #ifndef KVDB_IO_NO_SIGNALS_HPP
 #define KVDB_IO_NO_SIGNALS_HPP
 
+#include <csignal>
+
 #include <pthread.h>
-#include <signal.h>
 
 namespace kvdb::io {
 

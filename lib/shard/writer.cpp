@@ -28,9 +28,10 @@ constexpr std::uint64_t largest_overhead = format::record_header_size + 2 * 8 + 
 
 }  // namespace
 
-locked_shard::locked_shard(const context& all, std::uint32_t shard) : all_(all), shard_(shard)
+locked_shard::locked_shard(const context& all, std::uint32_t shard, std::chrono::milliseconds limit)
+    : all_(all), shard_(shard)
 {
-    relock();
+    lock(limit);
 }
 
 locked_shard::~locked_shard()
@@ -46,9 +47,9 @@ void locked_shard::unlock() noexcept
     io::unlock(block().lock);
 }
 
-void locked_shard::relock()
+void locked_shard::lock(std::chrono::milliseconds limit)
 {
-    const io::acquired how = io::lock(block().lock, *all_.who.self, all_.who.timeout, "a shard's lock");
+    const io::acquired how = io::lock(block().lock, *all_.who.self, limit, "a shard's lock");
     held_ = true;
     try {
         repair_after(how == io::acquired::taken_over);

@@ -39,16 +39,19 @@ namespace kvdb::shard {
 /// A shard's lock, with everything a dead holder left put right. Unlocks at the end of its life.
 class locked_shard {
 public:
-    locked_shard(const context& all, std::uint32_t shard);
+    locked_shard(const context& all, std::uint32_t shard) : locked_shard(all, shard, all.who.timeout) {}
+    /// Waits no longer than `limit`.
+    locked_shard(const context& all, std::uint32_t shard, std::chrono::milliseconds limit);
     locked_shard(const locked_shard&) = delete;
     locked_shard& operator=(const locked_shard&) = delete;
     ~locked_shard();
 
     [[nodiscard]] format::shard_block& block() const noexcept { return all_.block(shard_); }
     void unlock() noexcept;
-    void relock();
+    void relock() { lock(all_.who.timeout); }
 
 private:
+    void lock(std::chrono::milliseconds limit);
     void repair_after(bool taken_over);
 
     const context& all_;

@@ -64,7 +64,10 @@ def run(rig, fault):
         if rig == LINEAR:
             environment["KVDB_TEST_ROUNDS"] = ROUNDS
     command = [os.path.join(os.environ["KVDB_BIN"], program), "--run_test=" + cases]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    try:
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", "hung for %d s" % PATIENCE)
 
 
 def names_in_sources():

@@ -9,9 +9,11 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "io/crash_point.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
 #include "support/sanitized.hpp"
@@ -244,6 +246,39 @@ BOOST_AUTO_TEST_CASE(an_inherited_read_only_handle)
                    return reader.get("from the child") == "v" ? 0 : 1;
                }) == 0);
     BOOST_CHECK(reader.get("from the child") == "v");
+}
+
+namespace {
+
+std::atomic<bool> in_the_gate;
+std::atomic<bool> forked;
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(while_another_thread_opens)
+{
+    if (sanitized) {
+        BOOST_TEST_MESSAGE("skipped: AddressSanitizer forks with its allocator locked");
+        return;
+    }
+    in_the_gate = false;
+    forked = false;
+    database opened;
+    std::thread opener([&] {
+        test_crash_hook = [](const char* point) {
+            if (std::string_view(point) == "gate.entered" && !in_the_gate.exchange(true)) {
+                static_cast<void>(eventually([] { return forked.load(); }));
+            }
+        };
+        opened = open();
+        opened.set("key", "value");
+    });
+    BOOST_REQUIRE(eventually([] { return in_the_gate.load(); }));
+    BOOST_TEST(in_child([] { return 0; }) == 0);
+    forked = true;
+    opener.join();
+    test_crash_hook = nullptr;
+    BOOST_TEST(opened.get("key").value_or("") == "value");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

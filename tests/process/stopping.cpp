@@ -2,12 +2,16 @@
 // A process that is stopped while it holds a shard's lock: gets go on, writers learn who it is.
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <thread>
 
+#include "base/hash.hpp"
 #include "io/crash_point.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
@@ -169,6 +173,60 @@ BOOST_AUTO_TEST_CASE(one_that_holds_nothing_disturbs_nobody)
     db.set(numbered_key(8), telling_value(8, 1));
     expect_reads({2});
     expect_whole(db);
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_that_waits_for_it_holds_up_nobody_else)
+{
+    test_key_hash = [](std::string_view key, std::uint64_t seed) {
+        const std::uint64_t any = hash_bytes(key.data(), key.size(), seed) >> 1;
+        return key.front() == 'z' ? any | std::uint64_t{1} << 63 : any;  // the last shard of two
+    };
+    const auto two = folder / "two.kvdb";
+    options how = with_shards(2);
+    how.lock_timeout = std::chrono::seconds(1);
+    auto writing = database::open(two, how);
+    writing.set("a", "value");
+    holder = child([&] {
+        auto mine = database::open(two);
+        test_crash_hook = [](const char* reached) {
+            if (std::strcmp(reached, "set.armed") == 0) {
+                ::raise(SIGSTOP);
+            }
+        };
+        mine.set("z", "value");
+        return 0;
+    });
+    BOOST_REQUIRE(holder.wait_until_stopped());
+    how.lock_timeout = std::chrono::seconds(3);
+    auto syncing = database::open(two, how);
+    std::atomic<bool> over = false;
+    errc answer{};
+    std::thread sync([&] {
+        try {
+            syncing.sync();
+        } catch (const error& failure) {
+            answer = failure.reason();
+        }
+        over = true;
+    });
+    std::uint64_t sets = 0;
+    std::uint64_t held_up = 0;
+    do {
+        try {
+            writing.set("a", std::to_string(++sets));
+        } catch (const error&) {
+            ++held_up;
+        }
+    } while (!over);
+    sync.join();
+    BOOST_TEST(held_up == 0U);
+    BOOST_TEST((answer == errc::busy));
+    BOOST_TEST(holder.kill() == -SIGKILL);
+    syncing.sync();
+    BOOST_TEST(writing.get("a").value_or("") == std::to_string(sets));
+    BOOST_TEST(writing.get("z").value_or("") == "value");
+    expect_whole(writing);
+    test_key_hash = nullptr;
 }
 
 BOOST_AUTO_TEST_SUITE_END()

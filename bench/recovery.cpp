@@ -11,6 +11,8 @@
 //              longest set is the longest stall. What it costs with nobody killed is measured beside it.
 //   recovery   the last writer is killed, and the file opened with `distrust`: everything is rebuilt from the log.
 // Files are filled, and memory is touched, before anything is timed.
+#include "touch_memory.hpp"
+
 #include <kvdb/kvdb.hpp>
 
 #include <fcntl.h>
@@ -66,17 +68,6 @@ double milliseconds_of(const std::function<void()>& work)
     const auto begin = std::chrono::steady_clock::now();
     work();
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// In a virtual machine the first touch of a page costs more than anything that is measured here.
-void touch_memory(std::size_t bytes)
-{
-    void* const address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (address != MAP_FAILED) {
-        static_cast<void>(::madvise(address, bytes, MADV_HUGEPAGE));
-        std::memset(address, 1, bytes);
-        ::munmap(address, bytes);
-    }
 }
 
 /// What processes tell one another, outside any database.
@@ -302,7 +293,7 @@ void measure_recovery(const std::filesystem::path& path, board& seen, std::uint6
     figure rates;
     double megabytes = 0;
     for (int round = 0; round < 3; ++round) {
-        touch_memory(std::size_t{64} * keys);
+        kvdb::bench::touch_memory(std::size_t{64} * keys);
         db = {};
         const std::clock_t before_cpu = std::clock();
         const double took = milliseconds_of([&] { db = kvdb::database::open(path, how); }) / 1'000;
@@ -331,7 +322,7 @@ int main(int argc, char** argv)
     std::filesystem::remove(large);
     std::filesystem::remove(small);
     board& told = shared_board();
-    touch_memory(keys * 2 * (key_size + value_size));
+    kvdb::bench::touch_memory(keys * 2 * (key_size + value_size));
 
     std::printf("%llu keys of %zu bytes, values of %zu bytes\n\n", static_cast<unsigned long long>(keys), key_size,
                 value_size);

@@ -7,17 +7,16 @@
 // renewed for each get. kvdb with durability::relaxed. 16-byte keys, 100-byte values. Files are filled and touched
 // once before anything is timed; the contestants take turns; medians of the rounds are printed, in nanoseconds per
 // operation.
+#include "touch_memory.hpp"
+
 #include <kvdb/kvdb.hpp>
 
 #include <lmdb.h>
-
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -128,21 +127,9 @@ private:
     kvdb::database database_;
 };
 
-/// Leaves the system with free memory that was touched a moment ago. In a virtual machine the first touch of a page
-/// costs more than anything that is measured here, and whoever comes first after a while pays it.
-void touch_memory(std::size_t bytes)
-{
-    void* const address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (address != MAP_FAILED) {
-        static_cast<void>(::madvise(address, bytes, MADV_HUGEPAGE));
-        std::memset(address, 1, bytes);
-        ::munmap(address, bytes);
-    }
-}
-
 nanoseconds timed(std::size_t operations, const std::function<void()>& work)
 {
-    touch_memory(operations * 4 * (key_size + value_size));
+    kvdb::bench::touch_memory(operations * 4 * (key_size + value_size));
     const auto begin = std::chrono::steady_clock::now();
     work();
     const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;

@@ -157,13 +157,10 @@ session& engine::renew(session* outdated)
     }
     session* expected = outdated;
     if (!current_.compare_exchange_strong(expected, &fresh, std::memory_order_acq_rel)) {
-        background.reset();
         fresh.leave();  // another thread was faster
         return *expected;
     }
-    if (background != nullptr) {
-        background_.store(background.release(), std::memory_order_release);
-    }
+    background_.store(background.release(), std::memory_order_release);
     return fresh;
 }
 

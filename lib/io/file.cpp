@@ -282,11 +282,8 @@ void file::write_at(std::uint64_t offset, std::span<const std::byte> bytes)
         if (put < 0 && errno == EINTR) {
             continue;
         }
-        if (put < 0) {
-            throw_errno(errno, "cannot write at offset " + std::to_string(offset) + " of", path_);
-        }
-        if (put == 0) {
-            throw_errno(EIO, "cannot write at offset " + std::to_string(offset) + " of", path_);
+        if (put <= 0) {
+            throw_errno(put < 0 ? errno : EIO, "cannot write at offset " + std::to_string(offset) + " of", path_);
         }
         if (seeded_fault("short-write-taken-as-whole")) {
             return;
@@ -326,14 +323,15 @@ void for_each_hole(int descriptor, off_t limit, const Visit& visit)
 
 void file::allocate_holes(std::uint64_t end)
 {
-    if (disk_bytes() >= end || seeded_fault("holes-left-open")) {
+    const std::uint64_t present = disk_bytes();
+    if (present >= end || seeded_fault("holes-left-open")) {
         return;
     }
     const auto limit = static_cast<off_t>(end);
     std::uint64_t missing = 0;
     for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { missing += to - from; });
     // What was allocated and never written counts as a hole as well.
-    missing = std::min(missing, end - std::min(end, disk_bytes()));
+    missing = std::min(missing, end - present);
     // An attempt that cannot succeed would leave the disk full.
     struct statfs room {};
     if (::fstatfs(descriptor_, &room) == 0 && room.f_blocks != 0 &&

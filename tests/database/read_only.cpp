@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // Files, folders and media that cannot be written.
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "support/child.hpp"
+#include "support/file_system.hpp"
 #include "support/fixture.hpp"
 
 using namespace kvdb;
@@ -44,15 +44,6 @@ void demand_refused(const std::filesystem::path& path, const options& how, errc 
     demand(false, "opened, but should not be");
 }
 
-void report(int status)
-{
-    if (status == skipped) {
-        BOOST_TEST_MESSAGE("skipped: not permitted here");
-    } else {
-        BOOST_TEST(status == 0);
-    }
-}
-
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(read_only, store_fixture)
@@ -80,7 +71,7 @@ BOOST_AUTO_TEST_CASE(a_user_without_permission)
         fill(db);
     }
     ::chmod(folder.path().c_str(), 0755);
-    report(in_child([&] {
+    expect_done(in_child([&] {
         ::chmod(file.c_str(), 0444);
         if (::geteuid() != 0 || ::setresuid(65'534, 65'534, 65'534) != 0) {
             return skipped;
@@ -92,7 +83,7 @@ BOOST_AUTO_TEST_CASE(a_user_without_permission)
         return 0;
     }));
     ::chmod(file.c_str(), 0600);
-    report(in_child([&] {
+    expect_done(in_child([&] {
         if (::geteuid() != 0 || ::setresuid(65'534, 65'534, 65'534) != 0) {
             return skipped;
         }
@@ -103,11 +94,7 @@ BOOST_AUTO_TEST_CASE(a_user_without_permission)
 
 BOOST_AUTO_TEST_CASE(a_read_only_file_system)
 {
-    report(in_child([&] {
-        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::mount("kvdb-test", folder.path().c_str(), "tmpfs", 0, nullptr) != 0) {
-            return skipped;
-        }
+    expect_done(in_small_file_system(folder.path(), 64 << 20, [&] {
         {
             auto db = open();
             fill(db);

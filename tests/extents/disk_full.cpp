@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // A file that may not grow: an error, never a signal, and a store that goes on with what it has.
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <boost/test/unit_test.hpp>
@@ -12,6 +10,7 @@
 #include <string>
 
 #include "support/child.hpp"
+#include "support/file_system.hpp"
 #include "support/fixture.hpp"
 
 using namespace kvdb;
@@ -84,27 +83,6 @@ int live_through_it(const std::filesystem::path& file, errc wanted, std::size_t 
     return 0;
 }
 
-/// Runs `work(folder)` over a file system of 1 MiB.
-int in_small_file_system(const std::filesystem::path& folder, const std::function<int()>& work)
-{
-    return in_child([&] {
-        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=1m") != 0) {
-            return skipped;
-        }
-        return work();
-    });
-}
-
-void expect_or_skip(int status)
-{
-    if (status == skipped) {
-        BOOST_TEST_MESSAGE("skipped: not permitted to mount a small file system");
-    } else {
-        BOOST_TEST(status == 0);
-    }
-}
-
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(disk_full, store_fixture)
@@ -165,7 +143,7 @@ BOOST_AUTO_TEST_CASE(a_full_file_system)
     for (const std::size_t size : {100U, 5'000U, 50'000U}) {
         BOOST_TEST_CONTEXT("values of " << size << " bytes")
         {
-            expect_or_skip(in_small_file_system(folder.path(), [&] {
+            expect_done(in_small_file_system(folder.path(), 1 << 20, [&] {
                 const auto ballast = folder / "ballast";
                 write_bytes(ballast, std::string(600'000, 'b'));
                 return live_through_it(file, errc::disk_full, size, [&] { std::filesystem::remove(ballast); });
@@ -176,7 +154,7 @@ BOOST_AUTO_TEST_CASE(a_full_file_system)
 
 BOOST_AUTO_TEST_CASE(recovery_on_a_full_file_system)
 {
-    expect_or_skip(in_small_file_system(folder.path(), [&] {
+    expect_done(in_small_file_system(folder.path(), 1 << 20, [&] {
         options how = with_shards(1);
         how.max_handles = 8;
         auto db = database::open(file, how);
@@ -191,7 +169,7 @@ BOOST_AUTO_TEST_CASE(recovery_on_a_full_file_system)
 
 BOOST_AUTO_TEST_CASE(no_room_for_an_empty_database_on_a_full_file_system)
 {
-    expect_or_skip(in_small_file_system(folder.path(), [&] {
+    expect_done(in_small_file_system(folder.path(), 1 << 20, [&] {
         const auto ballast = folder / "ballast";
         write_bytes(ballast, std::string((1 << 20) - 8'192, 'b'));
         try {

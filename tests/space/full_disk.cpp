@@ -232,26 +232,16 @@ BOOST_AUTO_TEST_CASE(a_small_file_system)
 
 BOOST_AUTO_TEST_CASE(a_limit_on_the_size_of_files)
 {
-    for (std::uint64_t round = 0; round < rounds_of_run(3); ++round) {
-        const scratch_folder folder(fast_parent());
-        const std::uint64_t seed = seed_of_run() + round;
-        BOOST_TEST_CONTEXT("KVDB_TEST_SEED=" << seed)
-        {
-            BOOST_TEST(in_child([&] { return meet_a_limit(folder / "limited.kvdb", seed); }) == 0);
-        }
-    }
+    for_each_round(3, [](const scratch_folder& folder, std::uint64_t seed) {
+        BOOST_TEST(in_child([&] { return meet_a_limit(folder / "limited.kvdb", seed); }) == 0);
+    });
 }
 
 BOOST_AUTO_TEST_CASE(a_limit_below_the_size_of_the_file)
 {
-    for (std::uint64_t round = 0; round < rounds_of_run(3); ++round) {
-        const scratch_folder folder(fast_parent());
-        const std::uint64_t seed = seed_of_run() + round;
-        BOOST_TEST_CONTEXT("KVDB_TEST_SEED=" << seed)
-        {
-            BOOST_TEST(in_child([&] { return write_beyond_the_limit(folder / "limited.kvdb", seed); }) == 0);
-        }
-    }
+    for_each_round(3, [](const scratch_folder& folder, std::uint64_t seed) {
+        BOOST_TEST(in_child([&] { return write_beyond_the_limit(folder / "limited.kvdb", seed); }) == 0);
+    });
 }
 
 BOOST_AUTO_TEST_CASE(a_file_with_holes_on_a_full_file_system)

@@ -288,14 +288,9 @@ int beside_a_failing_process(const std::filesystem::path& file, std::uint64_t se
 
 BOOST_AUTO_TEST_CASE(of_one_process_alone)
 {
-    for (std::uint64_t round = 0; round < rounds_of_run(4); ++round) {
-        const scratch_folder folder(fast_parent());
-        const std::uint64_t seed = seed_of_run() + round;
-        BOOST_TEST_CONTEXT("KVDB_TEST_SEED=" << seed)
-        {
-            BOOST_TEST(in_child([&] { return beside_a_failing_process(folder / "fragile.kvdb", seed); }) == 0);
-        }
-    }
+    for_each_round(4, [](const scratch_folder& folder, std::uint64_t seed) {
+        BOOST_TEST(in_child([&] { return beside_a_failing_process(folder / "fragile.kvdb", seed); }) == 0);
+    });
 }
 
 /// Of the log of a shard nothing is used up by what was not written.

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "space/rig.hpp"
 
-#include <sched.h>
-#include <sys/mount.h>
-
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -192,27 +189,6 @@ bool user::step(database& db)
     }
     expect_entry(db, known_, number, "after a success");
     return true;
-}
-
-int in_small_file_system(const std::filesystem::path& folder, std::uint64_t bytes, const std::function<int()>& work)
-{
-    return in_child([&] {
-        const std::string size = "size=" + std::to_string(bytes);
-        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::mount("tmpfs", folder.c_str(), "tmpfs", 0, size.c_str()) != 0) {
-            return skipped;
-        }
-        return work();
-    });
-}
-
-void expect_done(int status)
-{
-    if (status == skipped) {
-        BOOST_TEST_MESSAGE("skipped: not permitted to mount a small file system");
-    } else {
-        BOOST_TEST(status == 0);
-    }
 }
 
 }  // namespace kvdb::testing

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "support/child.hpp"
+#include "support/file_system.hpp"
 #include "support/fixture.hpp"
 
 namespace kvdb::testing {
@@ -99,11 +100,19 @@ private:
     std::uint64_t refused_ = 0;
 };
 
-/// Runs `work` over a file system of that many bytes at `folder`, in a process and mount namespace of its own.
-/// Returns its status, or `skipped` where that is not permitted.
-int in_small_file_system(const std::filesystem::path& folder, std::uint64_t bytes, const std::function<int()>& work);
-/// Status 0, or a message that the test could not be done here.
-void expect_done(int status);
+/// Runs `work(folder, seed)` as often as the run asks for, each time in a fresh folder and with a seed of its own.
+template <class Work>
+void for_each_round(std::uint64_t usual, const Work& work)
+{
+    for (std::uint64_t round = 0; round < rounds_of_run(usual); ++round) {
+        const scratch_folder folder(fast_parent());
+        const std::uint64_t seed = seed_of_run() + round;
+        BOOST_TEST_CONTEXT("KVDB_TEST_SEED=" << seed)
+        {
+            work(folder, seed);
+        }
+    }
+}
 
 }  // namespace kvdb::testing
 

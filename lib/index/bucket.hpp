@@ -58,6 +58,28 @@ inline constexpr std::uint64_t compared_bits = (format::tag_mask << format::posi
 }
 #endif
 
+/// Both buckets of a hash at once: bits 0 to 7 are the home's, 8 to 15 the partner's.
+[[nodiscard]] inline std::uint32_t match_both(const format::bucket& home, const format::bucket& partner,
+                                              std::uint64_t tag) noexcept
+{
+    const std::uint64_t pattern = pattern_of(tag, false);
+#ifdef KVDB_BUCKET_SSE
+    const auto bits = _mm_castsi128_ps(_mm_set1_epi32(static_cast<int>(compared_bits >> 32)));
+    const __m128i at_home = _mm_set1_epi32(static_cast<int>(pattern >> 32));
+    const __m128i displaced = _mm_set1_epi32(static_cast<int>((pattern | format::slot_displaced) >> 32));
+    const auto equal = [&](const __m128* lines, __m128i wanted) {
+        return _mm_cmpeq_epi32(_mm_castps_si128(_mm_and_ps(_mm_shuffle_ps(lines[0], lines[1], 0xdd), bits)), wanted);
+    };
+    const auto* h = reinterpret_cast<const __m128*>(home.slots);
+    const auto* p = reinterpret_cast<const __m128*>(partner.slots);
+    return static_cast<std::uint32_t>(
+        _mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(equal(h, at_home), equal(h + 2, at_home)),
+                                          _mm_packs_epi32(equal(p, displaced), equal(p + 2, displaced)))));
+#else
+    return match_portable(home, pattern) | match_portable(partner, pattern | format::slot_displaced) << 8;
+#endif
+}
+
 [[nodiscard]] inline std::uint32_t match(const format::bucket& bucket, std::uint64_t pattern) noexcept
 {
 #ifdef KVDB_BUCKET_SSE

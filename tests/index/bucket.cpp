@@ -66,6 +66,23 @@ BOOST_AUTO_TEST_CASE(both_ways_agree_with_the_format)
     }
 }
 
+BOOST_AUTO_TEST_CASE(both_buckets_at_once_say_what_each_says)
+{
+    chance source(setting("KVDB_TEST_SEED", 1));
+    for (int round = 0; round < 100'000; ++round) {
+        lone_bucket home{};
+        lone_bucket partner{};
+        for (std::uint32_t i = 0; i < format::slots_per_bucket; ++i) {
+            home.slots[i] = random_slot(source, 3);
+            partner.slots[i] = random_slot(source, 3);
+        }
+        const std::uint64_t tag = source.below(3);
+        const std::uint32_t wanted = index::match_portable(home, index::pattern_of(tag, false)) |
+                                     index::match_portable(partner, index::pattern_of(tag, true)) << 8;
+        BOOST_REQUIRE_EQUAL(index::match_both(home, partner, tag), wanted);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(each_bit_that_counts_is_compared)
 {
     for (std::uint32_t i = 0; i < format::slots_per_bucket; ++i) {

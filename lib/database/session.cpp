@@ -179,7 +179,9 @@ void session::map(io::mapping_kind kind, std::uint64_t size)
         const std::lock_guard guard(memory_mutex_);
         memory_.swap(fresh);
     }
-    allocator_ = std::make_unique<extents::allocator>(*memory_, data_, party_);
+    const bool durable = how_.durable == durability::sync;
+    allocator_ = std::make_unique<extents::allocator>(
+        *memory_, data_, party_, durable ? io::file::fill::to_be_written : io::file::fill::to_be_stored);
     const format::identity_block& id = identity();
     context_ = std::make_unique<shard::context>(
         shard::context{*memory_, *allocator_, party_, id.seed, id.shard_table_offset,

@@ -49,7 +49,12 @@ struct run {
 
 class allocator {
 public:
-    allocator(io::memory& memory, io::file& file, const party& who) : memory_(memory), file_(file), who_(who) {}
+    /// `log` says how the log extents of this handle are going to be written, for the sake of the page cache.
+    allocator(io::memory& memory, io::file& file, const party& who,
+              io::file::fill log = io::file::fill::to_be_stored)
+        : memory_(memory), file_(file), who_(who), log_(log)
+    {
+    }
 
     /// Sees to it that the shard's hand-over word for that kind holds a run of at least `units`, unless it holds one
     /// that was not taken yet. Throws disk_full, file_too_large, busy; nothing is lost then.
@@ -110,6 +115,7 @@ private:
     io::memory& memory_;
     io::file& file_;
     const party& who_;
+    const io::file::fill log_;
 };
 
 /// The header of the extent at `offset`, if a valid one is there and its whole run lies in the file.

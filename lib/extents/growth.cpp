@@ -84,7 +84,9 @@ void allocator::grow_by(format::extent_kind kind, std::uint64_t bytes)
             file_.allocate(begin, end);
         }
         if (kind != format::extent_kind::large) {
-            file_.fill_with_zeros(start, end);  // a large value is written whole soon
+            // A large value is written whole soon.
+            file_.fill_with_zeros(start, end,
+                                  kind == format::extent_kind::log ? log_ : io::file::fill::to_be_stored);
         }
     }
     crash_point("growth.allocated");

@@ -341,11 +341,12 @@ void file::allocate_holes(std::uint64_t end)
     for_each_hole(descriptor_, limit, [&](std::uint64_t from, std::uint64_t to) { allocate(from, to); });
 }
 
-void file::fill_with_zeros(std::uint64_t begin, std::uint64_t end)
+void file::fill_with_zeros(std::uint64_t begin, std::uint64_t end, fill how)
 {
     static constinit std::array<std::byte, std::size_t{2} << 20> zeros{};  // never stored to: one page of memory
+    const std::uint64_t step = how == fill::to_be_written ? 64 * 1024 : zeros.size();
     while (begin < end) {
-        const std::uint64_t piece = std::min<std::uint64_t>(end - begin, zeros.size() - begin % zeros.size());
+        const std::uint64_t piece = std::min<std::uint64_t>(end - begin, step - begin % step);
         write_at(begin, std::span(zeros).first(piece));
         begin += piece;
     }

@@ -170,6 +170,26 @@ std::uint64_t page_size()
     return size;
 }
 
+/// The ranges in order, from page to page, and as one where they lie close together: each call has the disk told of
+/// its pages by itself, which costs as much as writing one. What else is dirty between them is written with them, so
+/// a span is no longer than what a store through the mapping makes dirty anyway.
+std::vector<byte_range> spans_of(std::span<const byte_range> ranges)
+{
+    constexpr std::uint64_t longest = 2 * 1024 * 1024;
+    const std::uint64_t page = page_size();
+    std::vector<byte_range> sorted(ranges.begin(), ranges.end());
+    std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+    std::vector<byte_range> spans;
+    for (const byte_range& each : sorted) {
+        if (!spans.empty() && each.end <= spans.back().begin + longest) {
+            spans.back().end = std::max(spans.back().end, each.end);
+        } else {
+            spans.push_back({each.begin / page * page, each.end});
+        }
+    }
+    return spans;
+}
+
 }  // namespace
 
 void memory::touch_all() const
@@ -189,25 +209,25 @@ void memory::sync_ranges(std::span<const byte_range> ranges) const
     if (ranges.empty()) {
         return;
     }
-    if (ranges.size() > 1 && !file_.ranges_flush_together()) {
+    const std::vector<byte_range> spans = spans_of(ranges);
+    if (spans.size() > 1 && !file_.ranges_flush_together()) {
         file_.sync();
         return;
     }
-    const std::uint64_t page = page_size();
     if (!flush_may_begin(file_.descriptor(), ranges)) {
         throw_errno(EIO, "cannot flush", file_.path());
     }
-    const auto all_but_last = ranges.first(ranges.size() - 1);
+    const auto all_but_last = std::span(spans).first(spans.size() - 1);
     for (const byte_range& each : all_but_last) {
-        file_.begin_write_back(each.begin / page * page, each.end);
+        file_.begin_write_back(each.begin, each.end);
     }
     for (const byte_range& each : all_but_last) {
-        file_.finish_write_back(each.begin / page * page, each.end);
+        file_.finish_write_back(each.begin, each.end);
     }
-    const std::uint64_t begin = ranges.back().begin / page * page;
     crash_point("file.sync");
     // A range of its own is what msync has and fdatasync has not.
-    while (::msync(base() + begin, ranges.back().end - begin, MS_SYNC) != 0) {
+    const byte_range last = spans.back();
+    while (::msync(base() + last.begin, last.end - last.begin, MS_SYNC) != 0) {
         if (errno != EINTR) {
             throw_errno(errno, "cannot flush", file_.path());
         }

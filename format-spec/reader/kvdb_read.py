@@ -6,7 +6,7 @@ It is written from format.md alone and shares no code with any other implementat
 library and never writes to the file.
 
     kvdb_read.py list FILE      the entries, one JSON object a line, sorted by the bytes of the key
-    kvdb_read.py check FILE     the checks C1 to C22 of section 12
+    kvdb_read.py check FILE     the checks C1 to C23 of section 12
     kvdb_read.py header FILE    the fields of the header and of the tables, with their offsets
     kvdb_read.py dump FILE      the extents and their records in the order of the file
 
@@ -27,7 +27,7 @@ import stat
 import struct
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import namedtuple
 from operator import mul
 
@@ -733,7 +733,7 @@ def describe(key):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# One shard: content, C12 to C21 and the index of section 8
+# One shard: content, C12 to C21, C23 and the index of section 8
 
 
 class ShardCheck:
@@ -749,6 +749,7 @@ class ShardCheck:
         self.faults = Faults()
         self.records = 0
         self.dropped = 0
+        self.with_records = set()  # offsets of extents
 
     def field_at(self, name):
         return SHARD_TABLE + SHARD_SIZE * self.shard + SHARD_OFFSETS[name]
@@ -772,6 +773,8 @@ class ShardCheck:
         records, q, how, dropped = walk_extent(self.file, extent)
         self.records += len(records)
         self.dropped += dropped
+        if records:
+            self.with_records.add(extent.offset)
         if self.header.clean and extent.kind == LOG:
             self._check_log_tail(extent, q)
             if how == AT_STOP:
@@ -837,7 +840,7 @@ class ShardCheck:
                 self.field_fault(name, "C16", "the extent says %d" % right)
 
     def _check_index(self):
-        """C18 to C21."""
+        """C18 to C21, C23."""
         index = IndexCheck(self.file, self.shard, self.block, self.extents, self.content)
         index.run()
         for offset, what in index.damage:
@@ -849,7 +852,27 @@ class ShardCheck:
             counts = index.counts
             self.faults.merge(index.wrong_slots)
             self._check_reached(counts)
+            self._check_incoming(index)
+            for name, what in index.wrong_space():
+                self.field_fault(name, "C23", what)
         self._check_totals(counts, index.chosen)
+
+    def _check_incoming(self, index):
+        """C23 for runs that were handed over and not taken."""
+        block = self.block
+        for kind, name, taken in ((LOG, "incoming_log", "accepted_log"), (INDEX, "incoming_index", "accepted_index")):
+            if block[name] == block[taken]:
+                continue
+            at = (block[name] & M32) * UNIT
+            run = next((e for e in self.extents if e.offset == at and e.kind == kind), None)
+            if run is None:
+                used = True
+            elif kind == LOG:
+                used = at == block["log_extent"] or at in self.with_records
+            else:
+                used = at <= block["index_tail"] < at + run.size or index.holds(at, at + run.size)
+            if used:
+                self.field_fault(name, "C23", "where no empty run of this shard is")
 
     def _check_reached(self, counts):
         """C19."""
@@ -885,7 +908,7 @@ class ShardCheck:
 
 
 class IndexCheck:
-    """The index of one shard (section 8, C18 to C20).
+    """The index of one shard (section 8, C18 to C20, and its part of C23).
 
     The structures must not overlap. This follows from what they are, and it also bounds the work by the bytes of the
     index extents.
@@ -976,6 +999,24 @@ class IndexCheck:
         """Whether the directory or a segment stands there."""
         i = bisect_right(self.starts, offset) - 1
         return i >= 0 and self.ends[i] > offset
+
+    def holds(self, begin, end):
+        """Whether any part of the index lies in these bytes. After a run without damage."""
+        i = bisect_left(self.starts, end) - 1
+        return (i >= 0 and self.ends[i] > begin) or any(begin < b + 64 and b < end for b in self.blocks_seen)
+
+    def wrong_space(self):
+        """C23 for the space that the shard writes next: (name of a word, what is wrong)."""
+        tail, end, free = self.block["index_tail"], self.block["index_end"], self.block["free_segment"]
+        if tail:
+            fits = tail % 64 == 0 and tail <= end and self._inside(tail, end - tail)
+            if not fits or (tail != end and self.holds(tail, end)):
+                yield "index_tail", "but what follows is in use, or in no index extent of the shard"
+        if free:
+            behind = free + SEGMENT_SIZE
+            fits = free % 64 == 0 and self._inside(free, SEGMENT_SIZE)
+            if not fits or self.holds(free, behind) or (free < end and behind > tail):
+                yield "free_segment", "which is in use, or in no index extent of the shard"
 
     def _note_positions(self):
         content = self.content

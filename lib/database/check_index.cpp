@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Checks of a shard's index against its log: C18 to C21 of format-spec/format.md.
+// Checks of a shard's index against its log: C18 to C21, C23 of format-spec/format.md.
 #include "database/check_shard.hpp"
 
 #include "index/lookup.hpp"
@@ -165,6 +165,55 @@ void shard_check::judge_slot(const std::uint64_t& slot, std::uint64_t word, cons
         return;
     }
     pointed_at_.push_back(offset);
+}
+
+/// C18 has sorted the parts of the index, which do not overlap.
+bool shard_check::is_structure(std::uint64_t begin, std::uint64_t end) const noexcept
+{
+    const auto behind =
+        std::lower_bound(structures_.begin(), structures_.end(), std::pair(end, std::uint64_t{0}));  // begins there
+    return behind != structures_.begin() && std::prev(behind)->second > begin;
+}
+
+/// C23. A writer takes these words for space that is nobody's, and begins with writing there.
+void shard_check::judge_space_to_come()
+{
+    const format::shard_block& mine = block();
+    const auto extent_of = [](const std::vector<log::found_extent>& extents, std::uint64_t word) {
+        return std::find_if(extents.begin(), extents.end(), [&](const log::found_extent& each) {
+            return each.offset == extents::allocator::offset_of(word) && each.kind() != format::extent_kind::large;
+        });
+    };
+    const auto wrong = [&](const std::uint64_t& word, const char* what) {
+        fault(all_.memory.offset_of(&word), std::string("C23: ") + what);
+    };
+    if (const std::uint64_t word = load_relaxed(mine.incoming_log); word != load_relaxed(mine.accepted_log)) {
+        const auto run = extent_of(log_extents_, word);
+        const auto holds = [&](const record& each) { return each.offset > run->offset && each.offset < run->end(); };
+        if (run == log_extents_.end() || run->offset == load_relaxed(mine.log_extent) ||
+            std::any_of(records_.begin(), records_.end(), holds)) {
+            wrong(mine.incoming_log, "no empty log extent of this shard was handed over here");
+        }
+    }
+    const std::uint64_t tail = load_relaxed(mine.index_tail);
+    const std::uint64_t end = load_relaxed(mine.index_end);
+    if (const std::uint64_t word = load_relaxed(mine.incoming_index); word != load_relaxed(mine.accepted_index)) {
+        const auto run = extent_of(index_extents_, word);
+        if (run == index_extents_.end() || is_structure(run->offset, run->end()) ||
+            (tail >= run->offset && tail < run->end())) {
+            wrong(mine.incoming_index, "no empty index extent of this shard was handed over here");
+        }
+    }
+    if (tail != 0 && (tail > end || !in_index_extent(tail, end - tail) || (tail != end && is_structure(tail, end)))) {
+        wrong(mine.index_tail, "what follows here is in use, or not in the shard's index extents");
+    }
+    if (const std::uint64_t segment = load_relaxed(mine.free_segment); segment != 0) {
+        const std::uint64_t behind = segment + sizeof(format::segment);
+        if (!in_index_extent(segment, sizeof(format::segment)) || is_structure(segment, behind) ||
+            (segment < end && behind > tail)) {
+            wrong(mine.free_segment, "the free segment is in use, or not in the shard's index extents");
+        }
+    }
 }
 
 void shard_check::judge_counters()

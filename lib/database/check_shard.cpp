@@ -51,6 +51,7 @@ void shard_check::run(const std::function<void(std::uint64_t)>& progress)
     if (judge_index_) {
         judge_current_extent();
         judge_index();
+        judge_space_to_come();
         judge_counters();
     }
 }

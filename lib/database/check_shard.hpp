@@ -57,6 +57,8 @@ private:
                     std::uint32_t bucket, std::uint64_t prefix, std::uint32_t depth);
     void judge_overlaps();
     void judge_counters();
+    void judge_space_to_come();
+    [[nodiscard]] bool is_structure(std::uint64_t begin, std::uint64_t end) const noexcept;
     [[nodiscard]] bool in_index_extent(std::uint64_t offset, std::uint64_t bytes) const noexcept;
     [[nodiscard]] std::string_view key_of(const record& of) const noexcept;
     [[nodiscard]] const format::shard_block& block() const noexcept { return all_.block(shard_); }

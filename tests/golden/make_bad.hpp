@@ -73,6 +73,20 @@ inline void add_bad_state(album& pages, const image& base)
     bad.put(bad.shard_at(0) + offsetof(format::shard_block, dead_bytes), bad.shard(0).dead_bytes + 4);
     bad.seal_clean();
     pages.bad("C21", "dead-bytes", bad, "a wrong counter");
+    bad = base;
+    bad.put(bad.shard_at(0) + offsetof(format::shard_block, accepted_log), std::uint64_t{0});
+    bad.seal_clean();
+    pages.bad("C23", "run-in-use", bad, "the log extent in use as one to be taken");
+    bad = base;
+    bad.put(bad.shard_at(0) + offsetof(format::shard_block, index_tail), bad.shard(0).index_tail - 64);
+    bad.seal_clean();
+    pages.bad("C23", "index-tail", bad, "index space in use as space to come");
+    bad = base;
+    const std::uint64_t first_entry = (bad.shard(0).directory & format::position_mask) << 6;
+    bad.put(bad.shard_at(0) + offsetof(format::shard_block, free_segment),
+            (bad.get<std::uint64_t>(first_entry) & format::position_mask) << 6);
+    bad.seal_clean();
+    pages.bad("C23", "free-segment", bad, "a segment in use as the free one");
 }
 
 inline void add_bad_records(album& pages, const image& base, const image& four_shards)

@@ -315,7 +315,7 @@ void session::free_dead_staged()
             dead.push_back(i);
         }
     }
-    if (dead.empty()) {
+    if (dead.empty() || seeded_fault("dead-staged-kept")) {
         return;
     }
     for (std::uint32_t s = 0; s < identity().shard_count; ++s) {

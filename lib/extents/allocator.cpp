@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "extents/allocator.hpp"
 
+#include "base/seeded_fault.hpp"
 #include "extents/allocator_lock.hpp"
 #include "extents/word_edits.hpp"
 #include "format/validate.hpp"
@@ -119,7 +120,7 @@ void allocator::write_header(word_edits& edits, const run& taken, std::uint32_t 
     header.shard = static_cast<std::uint16_t>(shard);
     header.units = static_cast<std::uint32_t>(taken.units);
     header.order = edits.get(block().next_order);
-    header.nonce = io::random_word();
+    header.nonce = seeded_fault("constant-nonce") ? 1 : io::random_word();
     header.base_sequence = base_sequence;
     header.checksum = format::extent_checksum(header, memory_.superblock().identity.seed, taken.offset);
     std::uint64_t words[sizeof header / 8];

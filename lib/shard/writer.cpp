@@ -214,7 +214,9 @@ void writer::set(std::uint64_t hash, std::string_view key, std::string_view valu
 
     format::shard_block& mine = block();
     const log::record_fields fields = fields_for(format::record_kind::value, where, mine.base_sequence);
-    const std::uint64_t size = write_behind_tail(fields, key, value);
+    const bool written_last = seeded_fault("armed-before-written");
+    const std::uint64_t size = written_last ? format::record_size(log::meta_of(fields), key.size(), value.size())
+                                            : write_behind_tail(fields, key, value);
     crash_point("set.record-written");
 
     program steps(all_.memory, mine.intent);
@@ -235,6 +237,10 @@ void writer::set(std::uint64_t hash, std::string_view key, std::string_view valu
     if (seeded_fault("acknowledged-when-armed")) {
         steps.arm(set_points);
         return;
+    }
+    if (written_last) {
+        steps.arm(set_points);
+        write_behind_tail(fields, key, value);
     }
     steps.run(set_points);
 }

@@ -17,6 +17,7 @@ POWER = ("test_power", "power/nothing_durable_is_lost")
 FAILED = ("test_power", "failed_flush")
 CRASH = ("test_process", "crash_points/beside_a_living_process")
 SHAPE = ("test_shard", "structure")
+EXTENTS = ("test_extents", "allocator")
 INJECTED = ("test_space", "injected")
 FULL = ("test_space", "full_disk")
 LINEAR = ("test_process", "linearizability")
@@ -38,6 +39,9 @@ RIGS = {
     "sequence-reused": (POWER,),
     "failed-flush-forgotten": (FAILED,),
     "intent-never-tested": (CRASH,),
+    "armed-before-written": (CRASH,),
+    "dead-staged-kept": (CRASH,),
+    "constant-nonce": (EXTENTS,),
     "move-without-bump": (SHAPE, LINEAR),
     "split-without-bump": (SHAPE, LINEAR),
     "reader-ignores-shape": (LINEAR,),

@@ -124,6 +124,16 @@ struct crash_fixture : store_fixture {
         BOOST_TEST((before || found == model_after(notes->begun)));
     }
 
+    /// Nothing leaks but log space behind the last record of an extent that was left early, one at each death and
+    /// each rebuild, and an extent is a sixteenth of its shard's log.
+    void expect_little_lost() const
+    {
+        expect_whole_file(file);
+        const statistics stats = open(with_mode(open_mode::read_only)).stats();
+        const std::uint64_t unused = stats.log_bytes - stats.live_bytes - stats.dead_bytes;
+        BOOST_TEST(unused <= stats.log_bytes / 6 + 4'096);
+    }
+
     /// The next in line repeats the last operation and some more on the same keys.
     void go_on(database& db)
     {
@@ -200,6 +210,7 @@ BOOST_AUTO_TEST_CASE(beside_a_living_process)
                 expect_acknowledged(open(with_mode(open_mode::read_only)));
                 db.close();
                 BOOST_TEST((contents_of(open(with_mode(open_mode::read_only))) == model_after(notes->done)));
+                expect_little_lost();
             }
         }
     }
@@ -241,6 +252,7 @@ BOOST_AUTO_TEST_CASE(with_nobody_else_there)
                 options distrusting = how;
                 distrusting.distrust = true;
                 BOOST_TEST((contents_of(open(distrusting)) == model_after(notes->done)));
+                expect_little_lost();
             }
         }
     }
@@ -278,6 +290,7 @@ BOOST_AUTO_TEST_CASE(the_repairer_dies_too)
                 expect_acknowledged(db);
                 go_on(db);
                 db.close();
+                expect_little_lost();
             }
         }
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/fixture.hpp"
+#include "support/sanitized.hpp"
 
 using namespace kvdb;
 using namespace kvdb::testing;
@@ -140,7 +141,7 @@ BOOST_AUTO_TEST_CASE(random_operations)
 {
     const auto now = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
     const std::uint64_t first = setting("KVDB_TEST_SEED", now % 1'000'000'000);
-    const std::uint64_t rounds = setting("KVDB_TEST_ROUNDS", 15);
+    const std::uint64_t rounds = setting("KVDB_TEST_ROUNDS", sanitized ? 6 : 15);
     for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
         const auto path = folder / ("model" + std::to_string(seed)).c_str();
         model_run run(path, seed);

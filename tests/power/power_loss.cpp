@@ -3,7 +3,7 @@
 // was acknowledged as durable must be there after recovery, and again after another failure, in that recovery or in
 // the work that follows it.
 //
-//   KVDB_TEST_IMAGES   images to build and recover (default 500)
+//   KVDB_TEST_IMAGES   images to build and recover (default 500; 150 under a sanitizer)
 //   KVDB_TEST_SEED     of everything that is left to chance
 #include <boost/test/unit_test.hpp>
 
@@ -21,6 +21,7 @@
 #include "power/medium.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
+#include "support/sanitized.hpp"
 
 using namespace kvdb;
 using namespace kvdb::testing;
@@ -232,7 +233,7 @@ BOOST_FIXTURE_TEST_SUITE(power, rig)
 
 BOOST_AUTO_TEST_CASE(nothing_durable_is_lost)
 {
-    const std::uint64_t wanted = setting("KVDB_TEST_IMAGES", 500);
+    const std::uint64_t wanted = setting("KVDB_TEST_IMAGES", sanitized ? 150 : 500);
     const std::uint64_t seed = setting("KVDB_TEST_SEED", 1);
     std::uint64_t lives = 0;
     while (images < wanted) {

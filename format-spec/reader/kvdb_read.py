@@ -773,8 +773,6 @@ class ShardCheck:
         records, q, how, dropped = walk_extent(self.file, extent)
         self.records += len(records)
         self.dropped += dropped
-        if records:
-            self.with_records.add(extent.offset)
         if self.header.clean and extent.kind == LOG:
             self._check_log_tail(extent, q)
             if how == AT_STOP:
@@ -790,6 +788,7 @@ class ShardCheck:
                 text = "the key %s belongs to shard %d" % (describe(record.key), key_hash >> shift)
                 self.fault(record.offset, "C12", text)
                 continue
+            self.with_records.add(extent.offset)
             if record.sequence >= limit:
                 text = "sequence number %d is not below `next_sequence` %d" % (record.sequence, limit)
                 self.fault(record.offset, "C17", text)
@@ -870,7 +869,8 @@ class ShardCheck:
             elif kind == LOG:
                 used = at == block["log_extent"] or at in self.with_records
             else:
-                used = at <= block["index_tail"] < at + run.size or index.holds(at, at + run.size)
+                inside = [name for name in ("index_tail", "free_segment") if at < block[name] < at + run.size]
+                used = bool(inside) or index.holds(at, at + run.size)
             if used:
                 self.field_fault(name, "C23", "where no empty run of this shard is")
 

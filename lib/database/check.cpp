@@ -34,7 +34,7 @@ public:
             for (int look = 1;; ++look) {
                 shard_check one(of_.shards(), of_.data(), shard, extents, judge_index_, how_.checksums);
                 one.run([&](std::uint64_t bytes) { advance(look == 1 ? bytes : 0); });
-                const bool quiet = stamp_of(shard) == before[shard];
+                const bool quiet = before[shard].armed == 0 && stamp_of(shard) == before[shard];
                 if (one.faults().empty() || quiet || look == most_looks) {
                     // Under a storm of writes only what no writer can cause is held against the file.
                     take(one, quiet);
@@ -54,14 +54,20 @@ private:
         std::uint64_t shape;
         std::uint64_t armed;
         std::uint64_t incoming;
+        std::uint64_t accepted;
+        std::uint64_t index_tail;
         bool operator==(const stamp&) const = default;
     };
 
     [[nodiscard]] stamp stamp_of(std::uint32_t shard) const
     {
         const format::shard_block& block = of_.shards().block(shard);
-        return {load_acquire(block.next_sequence), load_acquire(block.shape), load_acquire(block.intent.armed),
-                load_acquire(block.incoming_log) ^ load_acquire(block.incoming_index)};
+        return {load_acquire(block.next_sequence),
+                load_acquire(block.shape),
+                load_acquire(block.intent.armed),
+                load_acquire(block.incoming_log) ^ load_acquire(block.incoming_index),
+                load_acquire(block.accepted_log) ^ load_acquire(block.accepted_index),
+                load_acquire(block.index_tail)};
     }
     [[nodiscard]] std::vector<stamp> stamps() const
     {

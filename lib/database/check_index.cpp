@@ -66,6 +66,7 @@ void shard_check::judge_index()
     if (faults_.size() != faults_before) {
         return;
     }
+    judge_space_to_come();
     std::sort(pointed_at_.begin(), pointed_at_.end());
     std::size_t next = 0;
     for (const record& each : live_) {
@@ -175,7 +176,8 @@ bool shard_check::is_structure(std::uint64_t begin, std::uint64_t end) const noe
     return behind != structures_.begin() && std::prev(behind)->second > begin;
 }
 
-/// C23. A writer takes these words for space that is nobody's, and begins with writing there.
+/// C23, where C18 found no fault. A writer takes these words for space that is nobody's, and begins with writing
+/// there.
 void shard_check::judge_space_to_come()
 {
     const format::shard_block& mine = block();
@@ -197,17 +199,19 @@ void shard_check::judge_space_to_come()
     }
     const std::uint64_t tail = load_relaxed(mine.index_tail);
     const std::uint64_t end = load_relaxed(mine.index_end);
+    const std::uint64_t segment = load_relaxed(mine.free_segment);
     if (const std::uint64_t word = load_relaxed(mine.incoming_index); word != load_relaxed(mine.accepted_index)) {
         const auto run = extent_of(index_extents_, word);
-        if (run == index_extents_.end() || is_structure(run->offset, run->end()) ||
-            (tail >= run->offset && tail < run->end())) {
+        // A tail at its first byte is the end of the extent before, which is full.
+        const auto within = [&](std::uint64_t offset) { return offset > run->offset && offset < run->end(); };
+        if (run == index_extents_.end() || is_structure(run->offset, run->end()) || within(tail) || within(segment)) {
             wrong(mine.incoming_index, "no empty index extent of this shard was handed over here");
         }
     }
     if (tail != 0 && (tail > end || !in_index_extent(tail, end - tail) || (tail != end && is_structure(tail, end)))) {
         wrong(mine.index_tail, "what follows here is in use, or not in the shard's index extents");
     }
-    if (const std::uint64_t segment = load_relaxed(mine.free_segment); segment != 0) {
+    if (segment != 0) {
         const std::uint64_t behind = segment + sizeof(format::segment);
         if (!in_index_extent(segment, sizeof(format::segment)) || is_structure(segment, behind) ||
             (segment < end && behind > tail)) {

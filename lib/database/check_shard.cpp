@@ -28,6 +28,9 @@ std::vector<std::uint64_t> shard_check::staged_runs() const
 {
     const format::identity_block& id = all_.memory.superblock().identity;
     std::vector<std::uint64_t> offsets;
+    if (load_relaxed(all_.memory.superblock().state.clean) == 1) {
+        return offsets;  // what stands in the table then means nothing
+    }
     for (std::uint32_t i = 0; i < id.attachment_count; ++i) {
         const auto& slot = all_.memory.attachment(i);
         for (const std::uint64_t& word : slot.staged) {
@@ -51,7 +54,6 @@ void shard_check::run(const std::function<void(std::uint64_t)>& progress)
     if (judge_index_) {
         judge_current_extent();
         judge_index();
-        judge_space_to_come();
         judge_counters();
     }
 }

@@ -117,9 +117,9 @@ void write_checkpoint(const shard::context& all, const io::file& data, const std
     store_release(all.memory.superblock().state.checkpoint_number, next.number);
     crash_point("checkpoint.written");
     if (flush) {
-        const io::byte_range slot{block.identity.checkpoint_offset[older],
-                                  block.identity.checkpoint_offset[older] + sizeof next};
-        flush_or_poison(all, data, [&] { all.memory.sync_ranges({&slot, 1}); });
+        std::vector<io::byte_range> slot{
+            {block.identity.checkpoint_offset[older], block.identity.checkpoint_offset[older] + sizeof next}};
+        flush_or_poison(all, data, [&] { all.memory.sync_ranges(slot); });
     }
 }
 

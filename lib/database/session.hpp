@@ -100,6 +100,7 @@ private:
     void write_anew(std::uint64_t size);
     [[nodiscard]] io::attachment claim_attachment();
     void repair_everything();
+    void forget_staged();
     void free_dead_staged();
     void reset_table();
     void finish_clean();

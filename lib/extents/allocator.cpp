@@ -225,7 +225,10 @@ void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
         return;
     }
     word_edits edits(memory_);
-    push_extent(edits, offset_of(word));
+    const auto found = extent_at(memory_, offset_of(word));
+    if (found && static_cast<format::extent_kind>(found->kind) == format::extent_kind::large) {
+        push_extent(edits, offset_of(word));
+    }
     edits.set(slot.staged[staged_index], 0);
     edits.run(block().intent, release_points);
 }

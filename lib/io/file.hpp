@@ -61,13 +61,10 @@ public:
     /// left out what was never written is such a file, and a store through a mapping of it could find the disk full.
     void allocate_holes(std::uint64_t end);
     /// Writes zeros over allocated blocks that read as zero already. The page cache then holds them in folios as
-    /// large as the writes, and what pays depends on what follows (measured, ext4):
-    ///   to_be_stored   stores through a mapping: 2 MiB, in which a first store costs 0.9 instead of 5.8 us a page
-    ///   and
-    ///                  reads need few entries of the TLB
-    ///   to_be_written  small writes, each flushed soon: 64 KiB, in which a write of 140 bytes costs 1 us instead of
-    ///   4
-    ///                  and the flush of a page 20 us instead of 25, since either walks all buffers of the folio
+    /// large as the writes, and what pays depends on what follows (measured, ext4). `to_be_stored`, through a
+    /// mapping: 2 MiB, in which a first store costs 0.9 instead of 5.8 us a page and reads need few entries of the
+    /// TLB. `to_be_written`, in small pieces, each flushed soon: 64 KiB, in which a write of 140 bytes costs 1 us
+    /// instead of 4, since each write and each flush walks all buffers of its folio.
     enum class fill : std::uint8_t { to_be_stored, to_be_written };
     void fill_with_zeros(std::uint64_t begin, std::uint64_t end, fill how);
     void truncate(std::uint64_t size);

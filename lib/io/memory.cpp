@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/memory.hpp"
 
+#include "base/seeded_fault.hpp"
 #include "io/crash_point.hpp"
 
 #include <boost/interprocess/detail/os_file_functions.hpp>
@@ -170,27 +171,24 @@ std::uint64_t page_size()
     return size;
 }
 
-/// The ranges in order, from page to page, and as one where they lie close together: each call has the disk told of
-/// its pages by itself, which costs as much as writing one. What else is dirty between them is written with them, so
-/// a span is no longer than what a store through the mapping makes dirty anyway.
-std::vector<byte_range> spans_of(std::span<const byte_range> ranges)
+}  // namespace
+
+void merge_ranges(std::vector<byte_range>& ranges, std::uint64_t page)
 {
     constexpr std::uint64_t longest = 2 * 1024 * 1024;
-    const std::uint64_t page = page_size();
-    std::vector<byte_range> sorted(ranges.begin(), ranges.end());
-    std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
-    std::vector<byte_range> spans;
-    for (const byte_range& each : sorted) {
-        if (!spans.empty() && each.end <= spans.back().begin + longest) {
-            spans.back().end = std::max(spans.back().end, each.end);
+    std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+    std::size_t merged = 0;
+    for (const byte_range& each : ranges) {
+        if (merged != 0 && each.end <= ranges[merged - 1].begin + longest) {
+            if (!seeded_fault("merged-range-cut-short")) {
+                ranges[merged - 1].end = std::max(ranges[merged - 1].end, each.end);
+            }
         } else {
-            spans.push_back({each.begin / page * page, each.end});
+            ranges[merged++] = {each.begin / page * page, each.end};
         }
     }
-    return spans;
+    ranges.resize(merged);
 }
-
-}  // namespace
 
 void memory::touch_all() const
 {
@@ -204,20 +202,20 @@ void memory::touch_all() const
     }
 }
 
-void memory::sync_ranges(std::span<const byte_range> ranges) const
+void memory::sync_ranges(std::vector<byte_range>& ranges) const
 {
     if (ranges.empty()) {
         return;
     }
-    const std::vector<byte_range> spans = spans_of(ranges);
-    if (spans.size() > 1 && !file_.ranges_flush_together()) {
+    merge_ranges(ranges, page_size());
+    if (ranges.size() > 1 && !file_.ranges_flush_together()) {
         file_.sync();
         return;
     }
     if (!flush_may_begin(file_.descriptor(), ranges)) {
         throw_errno(EIO, "cannot flush", file_.path());
     }
-    const auto all_but_last = std::span(spans).first(spans.size() - 1);
+    const auto all_but_last = std::span(ranges).first(ranges.size() - 1);
     for (const byte_range& each : all_but_last) {
         file_.begin_write_back(each.begin, each.end);
     }
@@ -226,7 +224,7 @@ void memory::sync_ranges(std::span<const byte_range> ranges) const
     }
     crash_point("file.sync");
     // A range of its own is what msync has and fdatasync has not.
-    const byte_range last = spans.back();
+    const byte_range last = ranges.back();
     while (::msync(base() + last.begin, last.end - last.begin, MS_SYNC) != 0) {
         if (errno != EINTR) {
             throw_errno(errno, "cannot flush", file_.path());

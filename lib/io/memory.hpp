@@ -57,6 +57,11 @@ private:
     std::uint64_t size_;
 };
 
+/// Sorts the ranges, has each begin with its page of `page` bytes, and makes one of those that lie close together:
+/// each call has the disk told of its pages by itself, which costs as much as writing one. What else is dirty between
+/// them is written with them, so none gets longer than what a store through the mapping makes dirty anyway.
+void merge_ranges(std::vector<byte_range>& ranges, std::uint64_t page);
+
 class memory {
 public:
     /// Maps `opened`, which must be at least `size` bytes long and outlive this object.
@@ -109,8 +114,8 @@ public:
     void unlock_after_fork() { mutex_.unlock(); }
 
     /// The ranges, which lie in the file, are on the medium when it returns, with all that leads to them: one flush
-    /// for all where the file system allows it. Shared memory alone.
-    void sync_ranges(std::span<const byte_range> ranges) const;
+    /// for all where the file system allows it. Shared memory alone. Merges them in place, and needs no memory.
+    void sync_ranges(std::vector<byte_range>& ranges) const;
 
     /// Makes every page of the file dirty, without changing a bit, while others work on it.
     void touch_all() const;

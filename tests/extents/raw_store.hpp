@@ -77,6 +77,11 @@ struct raw_store {
     /// What the last to close does: afterwards the index is trusted as it stands.
     void mark_clean()
     {
+        for (std::uint32_t slot = 0; slot < id().attachment_count; ++slot) {
+            for (std::uint32_t i = 0; i < std::size(memory.attachment(slot).staged); ++i) {
+                allocator.unstage(slot, i);
+            }
+        }
         allocator.repair_locks();
         block().state.clean = 1;
         block().state.clean_checksum = format::clean_checksum(block(), &shard(0), id().shard_count);

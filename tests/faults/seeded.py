@@ -30,6 +30,7 @@ RIGS = {
     "commit-without-flush": (POWER,),
     "commit-forgets-prefix": (POWER,),
     "commit-never-whole": (POWER,),
+    "merged-range-cut-short": (POWER,),
     "checkpoint-without-relaxed": (POWER,),
     "clean-flag-cleared-late": (POWER,),
     "clean-before-durable": (POWER,),

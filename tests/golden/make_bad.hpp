@@ -87,6 +87,10 @@ inline void add_bad_state(album& pages, const image& base)
             (bad.get<std::uint64_t>(first_entry) & format::position_mask) << 6);
     bad.seal_clean();
     pages.bad("C23", "free-segment", bad, "a segment in use as the free one");
+    bad = base;
+    bad.put(bad.shard_at(0) + offsetof(format::shard_block, accepted_index), std::uint64_t{0});
+    bad.seal_clean();
+    pages.bad("C23", "index-run-in-use", bad, "an index extent in use as one to be taken");
 }
 
 inline void add_bad_records(album& pages, const image& base, const image& four_shards)

@@ -49,6 +49,30 @@ rlim_t address_space()
 
 BOOST_FIXTURE_TEST_SUITE(mapping, memory_fixture)
 
+BOOST_AUTO_TEST_CASE(ranges_that_lie_close_together_become_one)
+{
+    constexpr std::uint64_t mib = 1024 * 1024;
+    const auto merged = [](std::vector<io::byte_range> ranges) {
+        io::merge_ranges(ranges, 4'096);
+        std::vector<std::pair<std::uint64_t, std::uint64_t>> found;
+        for (const io::byte_range& each : ranges) {
+            found.emplace_back(each.begin, each.end);
+        }
+        return found;
+    };
+    using pairs = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+    BOOST_TEST((merged({}) == pairs{}));
+    BOOST_TEST((merged({{5'000, 5'100}}) == pairs{{4'096, 5'100}}));
+    BOOST_TEST((merged({{9'000, 9'001}, {5'000, 5'100}}) == pairs{{4'096, 9'001}}));
+    BOOST_TEST((merged({{5'000, 90'000}, {6'000, 7'000}}) == pairs{{4'096, 90'000}}));
+    BOOST_TEST(
+        (merged({{mib, mib + 10}, {3 * mib, 3 * mib + 10}}) == pairs{{mib, mib + 10}, {3 * mib, 3 * mib + 10}}));
+    BOOST_TEST((merged({{mib, mib + 10}, {3 * mib - 10, 3 * mib}}) == pairs{{mib, 3 * mib}}));
+    // A range longer than that stays whole, and nothing joins it.
+    BOOST_TEST(
+        (merged({{0, 5 * mib}, {mib, mib + 1}, {4 * mib, 6 * mib}}) == pairs{{0, 5 * mib}, {4 * mib, 6 * mib}}));
+}
+
 BOOST_AUTO_TEST_CASE(nothing_beyond_the_file_is_covered)
 {
     io::memory memory(data, mapping_kind::shared, size);

@@ -181,4 +181,24 @@ BOOST_AUTO_TEST_CASE(the_shape_moves_with_moves_and_splits_alone)
     expect_whole_database(store, content);
 }
 
+BOOST_AUTO_TEST_CASE(a_run_that_waits_behind_a_full_extent_is_no_damage)
+{
+    for (std::uint64_t i = 0; i < 500; ++i) {
+        put(store, key_with_hash(i * 0x9e3779b97f4a7c15ULL), "value");
+    }
+    format::shard_block& mine = store.shard(0);
+    mine.index_tail = mine.index_end;  // as after a split that took the rest
+    store.allocator.supply(0, format::extent_kind::index, 9, 0);
+    const std::uint64_t run = extents::allocator::offset_of(mine.incoming_index);
+    BOOST_REQUIRE(mine.incoming_index != mine.accepted_index);
+    BOOST_REQUIRE_EQUAL(run, mine.index_end);
+    expect_whole_database(store, content);
+    for (std::uint64_t i = 500; i < 1'500; ++i) {
+        put(store, key_with_hash(i * 0x9e3779b97f4a7c15ULL), "value");
+    }
+    BOOST_TEST(mine.incoming_index == mine.accepted_index);
+    expect_all();
+    expect_whole_database(store, content);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -50,8 +50,7 @@ struct run {
 class allocator {
 public:
     /// `log` says how the log extents of this handle are going to be written, for the sake of the page cache.
-    allocator(io::memory& memory, io::file& file, const party& who,
-              io::file::fill log = io::file::fill::to_be_stored)
+    allocator(io::memory& memory, io::file& file, const party& who, io::file::fill log = io::file::fill::to_be_stored)
         : memory_(memory), file_(file), who_(who), log_(log)
     {
     }

@@ -85,8 +85,7 @@ void allocator::grow_by(format::extent_kind kind, std::uint64_t bytes)
         }
         if (kind != format::extent_kind::large) {
             // A large value is written whole soon.
-            file_.fill_with_zeros(start, end,
-                                  kind == format::extent_kind::log ? log_ : io::file::fill::to_be_stored);
+            file_.fill_with_zeros(start, end, kind == format::extent_kind::log ? log_ : io::file::fill::to_be_stored);
         }
     }
     crash_point("growth.allocated");

@@ -869,8 +869,8 @@ class ShardCheck:
             elif kind == LOG:
                 used = at == block["log_extent"] or at in self.with_records
             else:
-                inside = [name for name in ("index_tail", "free_segment") if at < block[name] < at + run.size]
-                used = bool(inside) or index.holds(at, at + run.size)
+                inside = any(at < block[word] < at + run.size for word in ("index_tail", "free_segment"))
+                used = inside or index.holds(at, at + run.size)
             if used:
                 self.field_fault(name, "C23", "where no empty run of this shard is")
 

@@ -227,7 +227,7 @@ void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
     word_edits edits(memory_);
     const auto found = extent_at(memory_, offset_of(word));
     if (found && static_cast<format::extent_kind>(found->kind) == format::extent_kind::large) {
-        push_extent(edits, offset_of(word));
+        push_extent(edits, offset_of(word), *found);
     }
     edits.set(slot.staged[staged_index], 0);
     edits.run(block().intent, release_points);
@@ -236,21 +236,20 @@ void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
 void allocator::release(std::uint64_t extent_offset)
 {
     const locked guard(*this);
-    word_edits edits(memory_);
-    push_extent(edits, extent_offset);
-    edits.run(block().intent, release_points);
-}
-
-void allocator::push_extent(word_edits& edits, std::uint64_t extent_offset) const
-{
     const auto found = extent_at(memory_, extent_offset);
     if (!found) {
         return;
     }
-    const format::extent_header& header = *found;
+    word_edits edits(memory_);
+    push_extent(edits, extent_offset, *found);
+    edits.run(block().intent, release_points);
+}
+
+void allocator::push_extent(word_edits& edits, std::uint64_t offset, const format::extent_header& header) const
+{
     auto& owner = memory_.shard(header.shard);
     const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
-    push(edits, class_of(static_cast<format::extent_kind>(header.kind)), extent_offset, header.units);
+    push(edits, class_of(static_cast<format::extent_kind>(header.kind)), offset, header.units);
     edits.add(block().log_bytes, less);
     edits.add(owner.log_bytes, less);
     // On the medium the header may stand for longer, and cover what is handed out of the run meanwhile.

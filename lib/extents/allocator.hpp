@@ -100,7 +100,7 @@ private:
     [[nodiscard]] format::free_run& free_run_at(std::uint64_t offset) const;
     void take(class word_edits& edits, const placement& where, std::uint32_t run_class) const;
     void push(class word_edits& edits, std::uint32_t run_class, std::uint64_t offset, std::uint64_t units) const;
-    void push_extent(class word_edits& edits, std::uint64_t extent_offset) const;
+    void push_extent(class word_edits& edits, std::uint64_t offset, const format::extent_header& header) const;
     void write_header(class word_edits& edits, const run& taken, std::uint32_t shard,
                       std::uint64_t base_sequence) const;
     [[nodiscard]] std::optional<std::uint64_t> hand_out(std::uint32_t shard, format::extent_kind kind,

@@ -42,19 +42,24 @@ inline constexpr std::uint64_t compared_bits = (format::tag_mask << format::posi
 }
 
 #ifdef KVDB_BUCKET_SSE
-/// The upper halves of the slots hold all compared bits. Vector loads of aligned lines do not tear 8-byte words on
-/// x86-64; what matters is loaded again atomically by the caller.
-[[nodiscard]] inline std::uint32_t match_sse(const format::bucket& bucket, std::uint64_t pattern) noexcept
+/// A word for each slot, all ones where it compares equal. The upper halves of the slots hold all compared bits.
+/// Vector loads of aligned lines do not tear 8-byte words on x86-64; what matters is loaded again atomically by the
+/// caller.
+[[nodiscard]] inline __m128i equal_slots(const format::bucket& bucket, std::uint64_t pattern) noexcept
 {
     const auto* lines = reinterpret_cast<const __m128*>(bucket.slots);
     const __m128i wanted = _mm_set1_epi32(static_cast<int>(pattern >> 32));
     const __m128i bits = _mm_set1_epi32(static_cast<int>(compared_bits >> 32));
     const __m128i low = _mm_castps_si128(_mm_shuffle_ps(lines[0], lines[1], 0xdd));
     const __m128i high = _mm_castps_si128(_mm_shuffle_ps(lines[2], lines[3], 0xdd));
-    const __m128i equal_low = _mm_cmpeq_epi32(_mm_and_si128(low, bits), wanted);
-    const __m128i equal_high = _mm_cmpeq_epi32(_mm_and_si128(high, bits), wanted);
-    const __m128i packed = _mm_packs_epi16(_mm_packs_epi32(equal_low, equal_high), _mm_setzero_si128());
-    return static_cast<std::uint32_t>(_mm_movemask_epi8(packed));
+    return _mm_packs_epi32(_mm_cmpeq_epi32(_mm_and_si128(low, bits), wanted),
+                           _mm_cmpeq_epi32(_mm_and_si128(high, bits), wanted));
+}
+
+[[nodiscard]] inline std::uint32_t match_sse(const format::bucket& bucket, std::uint64_t pattern) noexcept
+{
+    return static_cast<std::uint32_t>(
+        _mm_movemask_epi8(_mm_packs_epi16(equal_slots(bucket, pattern), _mm_setzero_si128())));
 }
 #endif
 
@@ -62,21 +67,13 @@ inline constexpr std::uint64_t compared_bits = (format::tag_mask << format::posi
 [[nodiscard]] inline std::uint32_t match_both(const format::bucket& home, const format::bucket& partner,
                                               std::uint64_t tag) noexcept
 {
-    const std::uint64_t pattern = pattern_of(tag, false);
+    const std::uint64_t at_home = pattern_of(tag, false);
+    const std::uint64_t displaced = pattern_of(tag, true);
 #ifdef KVDB_BUCKET_SSE
-    const auto bits = _mm_castsi128_ps(_mm_set1_epi32(static_cast<int>(compared_bits >> 32)));
-    const __m128i at_home = _mm_set1_epi32(static_cast<int>(pattern >> 32));
-    const __m128i displaced = _mm_set1_epi32(static_cast<int>((pattern | format::slot_displaced) >> 32));
-    const auto equal = [&](const __m128* lines, __m128i wanted) {
-        return _mm_cmpeq_epi32(_mm_castps_si128(_mm_and_ps(_mm_shuffle_ps(lines[0], lines[1], 0xdd), bits)), wanted);
-    };
-    const auto* h = reinterpret_cast<const __m128*>(home.slots);
-    const auto* p = reinterpret_cast<const __m128*>(partner.slots);
     return static_cast<std::uint32_t>(
-        _mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(equal(h, at_home), equal(h + 2, at_home)),
-                                          _mm_packs_epi32(equal(p, displaced), equal(p + 2, displaced)))));
+        _mm_movemask_epi8(_mm_packs_epi16(equal_slots(home, at_home), equal_slots(partner, displaced))));
 #else
-    return match_portable(home, pattern) | match_portable(partner, pattern | format::slot_displaced) << 8;
+    return match_portable(home, at_home) | match_portable(partner, displaced) << format::slots_per_bucket;
 #endif
 }
 

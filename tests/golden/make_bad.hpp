@@ -61,36 +61,27 @@ inline void add_bad_state(album& pages, const image& base)
     bad.put(allocator_at + offsetof(format::allocator_block, intent), std::uint64_t{1});
     bad.seal_clean();
     pages.bad("C14", "armed", bad, "an armed redo program");
-    bad = base;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, log_end), bad.shard(0).log_end - 1'024);
-    bad.seal_clean();
-    pages.bad("C16", "log-end", bad, "log_end of a shard");
-    bad = base;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, next_sequence), bad.shard(0).next_sequence - 2);
-    bad.seal_clean();
-    pages.bad("C17", "next-sequence", bad, "a sequence number that was used");
-    bad = base;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, dead_bytes), bad.shard(0).dead_bytes + 4);
-    bad.seal_clean();
-    pages.bad("C21", "dead-bytes", bad, "a wrong counter");
-    bad = base;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, accepted_log), std::uint64_t{0});
-    bad.seal_clean();
-    pages.bad("C23", "run-in-use", bad, "the log extent in use as one to be taken");
-    bad = base;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, index_tail), bad.shard(0).index_tail - 64);
-    bad.seal_clean();
-    pages.bad("C23", "index-tail", bad, "index space in use as space to come");
-    bad = base;
-    const std::uint64_t first_entry = (bad.shard(0).directory & format::position_mask) << 6;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, free_segment),
-            (bad.get<std::uint64_t>(first_entry) & format::position_mask) << 6);
-    bad.seal_clean();
-    pages.bad("C23", "free-segment", bad, "a segment in use as the free one");
-    bad = base;
-    bad.put(bad.shard_at(0) + offsetof(format::shard_block, accepted_index), std::uint64_t{0});
-    bad.seal_clean();
-    pages.bad("C23", "index-run-in-use", bad, "an index extent in use as one to be taken");
+    const auto change = [&](const char* check, const char* name, const char* about, auto&& edit) {
+        image changed = base;
+        format::shard_block block = changed.shard(0);
+        edit(block);
+        changed.put(changed.shard_at(0), block);
+        changed.seal_clean();
+        pages.bad(check, name, changed, about);
+    };
+    using shard = format::shard_block;
+    change("C16", "log-end", "log_end of a shard", [](shard& block) { block.log_end -= 1'024; });
+    change("C17", "next-sequence", "a sequence number that was used", [](shard& block) { block.next_sequence -= 2; });
+    change("C21", "dead-bytes", "a wrong counter", [](shard& block) { block.dead_bytes += 4; });
+    change("C23", "run-in-use", "the log extent in use as one to be taken",
+           [](shard& block) { block.accepted_log = 0; });
+    change("C23", "index-tail", "index space in use as space to come", [](shard& block) { block.index_tail -= 64; });
+    change("C23", "free-segment", "a segment in use as the free one", [&](shard& block) {
+        const std::uint64_t first_entry = (block.directory & format::position_mask) << 6;
+        block.free_segment = (base.get<std::uint64_t>(first_entry) & format::position_mask) << 6;
+    });
+    change("C23", "index-run-in-use", "an index extent in use as one to be taken",
+           [](shard& block) { block.accepted_index = 0; });
 }
 
 inline void add_bad_records(album& pages, const image& base, const image& four_shards)

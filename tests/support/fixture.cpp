@@ -3,7 +3,7 @@
 
 namespace kvdb::testing {
 
-void expect_whole(const database& db)
+check_report expect_whole(const database& db)
 {
     const check_report report = db.check();
     for (const check_fault& fault : report.faults) {
@@ -25,6 +25,7 @@ void expect_whole(const database& db)
     }
     BOOST_TEST(stats.log_bytes >= stats.live_bytes);
     BOOST_TEST(!stats.poisoned);
+    return report;
 }
 
 void expect_whole_file(const std::filesystem::path& path)
@@ -34,8 +35,7 @@ void expect_whole_file(const std::filesystem::path& path)
         expect_whole(reader);
     }
     auto writer = database::open(path, with_mode(open_mode::open_only));
-    expect_whole(writer);
-    BOOST_TEST(writer.check().bytes == writer.stats().log_bytes);  // what the dead were filling is free again
+    BOOST_TEST(expect_whole(writer).bytes == writer.stats().log_bytes);  // what the dead were filling is free again
     writer.close();
 }
 

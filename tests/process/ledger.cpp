@@ -2,6 +2,7 @@
 #include "ledger.hpp"
 
 #include "support/child.hpp"
+#include "support/fixture.hpp"
 #include "support/values.hpp"
 
 namespace kvdb::testing {
@@ -85,12 +86,7 @@ void ledger::read_for_ever(std::size_t worker, const std::filesystem::path& path
 
 std::string ledger::settle(std::size_t worker, database& db)
 {
-    // What the dead one had armed, the next locker of its shard completes, and only then is it settled. Erasing what
-    // is not there locks a shard and does nothing else.
-    constexpr std::uint64_t never_set = 2'000'000;
-    for (std::uint64_t i = 0; i < 100; ++i) {
-        demand(!db.erase(numbered_key(never_set + i)), "a key that nobody set");
-    }
+    finish_for_the_dead(db);  // what it had armed is settled only then
     for (std::uint64_t key = worker * keys_each; key < (worker + 1) * keys_each; ++key) {
         const std::uint64_t acknowledged = at(key).acknowledged;
         const std::uint64_t intended = at(key).intended;

@@ -295,6 +295,7 @@ public:
             BOOST_TEST(each.itself.wait() == 0);
         }
         judge(sum);
+        finish_for_the_dead(db_);
         expect_whole(db_);
     }
 

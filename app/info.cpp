@@ -61,6 +61,7 @@ std::string as_text(const invocation& call, const statistics& found)
     out.add("dead", full_size(found.dead_bytes));
     out.add("log", full_size(found.log_bytes));
     out.add("index", full_size(found.index_bytes));
+    out.add("journal", full_size(found.journal_bytes));
     out.add("free", full_size(found.free_bytes));
     out.add("load factor", percentage(found.load_factor) + " of " + std::to_string(found.index_slots) + " slots");
     out.add("shards", std::to_string(found.shard_count));
@@ -105,6 +106,7 @@ std::string as_json(const invocation& call, const statistics& found)
                                 {"dead_bytes", found.dead_bytes},
                                 {"log_bytes", found.log_bytes},
                                 {"index_bytes", found.index_bytes},
+                                {"journal_bytes", found.journal_bytes},
                                 {"free_bytes", found.free_bytes},
                                 {"index_slots", found.index_slots},
                                 {"load_factor", found.load_factor},

@@ -113,7 +113,7 @@ private:
         const std::uint64_t shards = id.shard_table_offset;
         const std::uint64_t shard_bytes = std::uint64_t{id.shard_count} * sizeof(format::shard_block);
         const std::uint64_t slots = id.attachment_table_offset;
-        switch (below(16)) {
+        switch (below(17)) {
             case 0: change_word(format::superblock_offset, sizeof(format::identity_block)); break;
             case 1: change_word(256, sizeof(format::state_block) + sizeof(format::lock_block)); break;
             case 2: change_word(512, sizeof(format::allocator_block)); break;
@@ -129,6 +129,7 @@ private:
             case 12: move_units(); break;
             case 13: resize(); break;
             case 14: write_program(); break;
+            case 15: change_journal(); break;
             default: make_free_run(); break;
         }
     }
@@ -154,6 +155,29 @@ private:
             case 3: change_half(record.offset + offsetof(format::record_header, sequence)); break;
             case 4: change_word(record.offset + format::record_header_size, 32); break;
             default: copy(pick_record(), record.offset); break;
+        }
+    }
+
+    void change_journal()
+    {
+        const std::vector<region> extents = seen().extents();
+        const auto found = std::find_if(extents.begin(), extents.end(),
+                                        [&](const region& extent) { return seen().is_journal(extent); });
+        if (found == extents.end() || chance(15)) {
+            change_word(format::superblock_offset + offsetof(format::superblock, journal), 16);
+            return;
+        }
+        const region entry = pick(seen().entries(*found));
+        const std::uint64_t ranges = entry.offset + sizeof(format::journal_entry);
+        const std::uint64_t range = ranges + below(1 + seen().load<format::journal_entry>(entry.offset).ranges) *
+                                                 sizeof(format::journal_range);
+        switch (below(6)) {
+            case 0: change_half(entry.offset + offsetof(format::journal_entry, lap)); break;
+            case 1: change_half(entry.offset + offsetof(format::journal_entry, ranges)); break;
+            case 2: change_word(entry.offset + offsetof(format::journal_entry, size), 8); break;
+            case 3: change_word(range, sizeof(format::journal_range)); break;
+            case 4: change_word(entry.offset, entry.size); break;
+            default: copy(pick(seen().entries(*found)), entry.offset); break;
         }
     }
 
@@ -280,6 +304,9 @@ private:
         }
         if (chance(85)) {
             now.repair_records();
+        }
+        if (chance(85)) {
+            now.repair_journals();
         }
         if (chance(50)) {
             now.repair_checkpoints();

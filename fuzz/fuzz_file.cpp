@@ -2,6 +2,7 @@
 // The input is a file. Whatever its bytes are, opening, reading, checking and writing it gives data or a kvdb::error.
 #include "file_mutator.hpp"
 #include "memory_file.hpp"
+#include "templates.hpp"
 
 #include <kvdb/kvdb.hpp>
 
@@ -140,7 +141,8 @@ expectation write_some(database& db, const std::vector<std::string>& keys, bool 
     survives([&] { made.sound = db.check().ok(); });
     for (std::size_t i = 0; i < keys.size(); ++i) {
         std::string value(large && i == 1 ? 40'000 : 5 + 300 * i, static_cast<char>('A' + i));
-        if (survives([&] { db.set(keys[i], value); })) {
+        const durability how = i % 2 == 0 ? durability::sync : durability::relaxed;
+        if (survives([&] { db.set(keys[i], value, how); })) {
             made.values[keys[i]] = std::move(value);
         } else {
             made.values.erase(keys[i]);  // not done, or done and not said

@@ -5,6 +5,7 @@
 
 #include "base/hash.hpp"
 #include "format/index.hpp"
+#include "format/journal.hpp"
 #include "format/validate.hpp"
 
 #include <algorithm>
@@ -61,7 +62,7 @@ public:
         for (std::uint64_t at = first - first % format::unit_size; covers(at, format::unit_size);) {
             const auto header = load<format::extent_header>(at);
             const std::uint64_t length = std::uint64_t{header.units} * format::unit_size;
-            if (header.kind >= 1 && header.kind <= 3 && length != 0 && covers(at, length)) {
+            if (header.kind >= 1 && header.kind <= 4 && length != 0 && covers(at, length)) {
                 found.push_back({at, length});
                 at += length;
             } else {
@@ -77,7 +78,7 @@ public:
         std::vector<region> found;
         const auto header = load<format::extent_header>(extent.offset);
         const bool large = header.kind == static_cast<std::uint16_t>(format::extent_kind::large);
-        if (header.kind == static_cast<std::uint16_t>(format::extent_kind::index)) {
+        if (header.kind == static_cast<std::uint16_t>(format::extent_kind::index) || is_journal(extent)) {
             return found;
         }
         std::uint64_t at = extent.offset + format::extent_header_size;
@@ -95,6 +96,59 @@ public:
             }
         }
         return found;
+    }
+
+    [[nodiscard]] bool is_journal(const region& extent) const
+    {
+        return load<format::extent_header>(extent.offset).kind ==
+               static_cast<std::uint16_t>(format::extent_kind::journal);
+    }
+
+    /// What looks like entries of a journal, checksums apart.
+    [[nodiscard]] std::vector<region> entries(const region& journal) const
+    {
+        std::vector<region> found;
+        const std::uint64_t end = journal.offset + journal.size;
+        for (std::uint64_t at = journal.offset + format::extent_header_size; at < end;) {
+            const auto entry = load<format::journal_entry>(at);
+            if (entry.size < sizeof entry || entry.size > end - at) {
+                break;
+            }
+            found.push_back({at, entry.size});
+            at += entry.size;
+        }
+        return found;
+    }
+
+    /// Zeroes what the journals hold copies of.
+    void forget_journaled()
+    {
+        for (const region& extent : extents()) {
+            for (const region& each : is_journal(extent) ? entries(extent) : std::vector<region>{}) {
+                const auto entry = load<format::journal_entry>(each.offset);
+                for (std::uint64_t i = 0; i < entry.ranges; ++i) {
+                    const auto range =
+                        load<format::journal_range>(each.offset + sizeof entry + i * sizeof(format::journal_range));
+                    if (covers(range.offset, range.length)) {
+                        std::memset(bytes_.data() + range.offset, 0, range.length);
+                    }
+                }
+            }
+        }
+    }
+
+    void repair_journals()
+    {
+        for (const region& extent : extents()) {
+            if (!is_journal(extent)) {
+                continue;
+            }
+            const std::uint64_t nonce = load<format::extent_header>(extent.offset).nonce;
+            for (const region& each : entries(extent)) {
+                const std::span bytes(reinterpret_cast<const std::byte*>(bytes_.data()) + each.offset, each.size);
+                store(each.offset, hash_bytes(bytes.subspan(format::journal_checksummed_from), nonce + each.offset));
+            }
+        }
     }
 
     void repair_identity()

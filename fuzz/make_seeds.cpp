@@ -31,9 +31,10 @@ void write(const std::string& name, const std::vector<std::uint8_t>& bytes)
     }
 }
 
-enum class ending { closed, in_use };
+enum class ending { closed, in_use, without_log };
 
-/// A database with what `fill` put into it, closed or as it lies while somebody has it open.
+/// A database with what `fill` put into it: closed, as it lies while somebody has it open, or as the medium may have
+/// it.
 template <class Fill>
 void file_seed(const std::string& name, std::uint32_t shards, ending how, Fill&& fill)
 {
@@ -43,7 +44,11 @@ void file_seed(const std::string& name, std::uint32_t shards, ending how, Fill&&
     if (how == ending::closed) {
         db.close();
     }
-    write("file/" + name, file.bytes());
+    std::vector<std::uint8_t> bytes = file.bytes();
+    if (how == ending::without_log) {
+        image(bytes).forget_journaled();
+    }
+    write("file/" + name, bytes);
 }
 
 void some_entries(database& db)
@@ -93,6 +98,16 @@ void file_seeds()
         test_key_hash = nullptr;
     };
     file_seed("overflow-clean", 1, ending::closed, chained);
+    // What a stop of the machine leaves: the log of the last commits is in the journal alone.
+    const auto committed = [](database& db) {
+        for (int i = 0; i < 20; ++i) {
+            db.set("key" + std::to_string(i % 7), std::string(static_cast<std::size_t>(i) * 9, 'j'),
+                   durability::sync);
+        }
+    };
+    file_seed("journal-clean", 1, ending::closed, committed);
+    file_seed("journal-in-use", 4, ending::in_use, committed);
+    file_seed("journal-needed", 4, ending::without_log, committed);
     const auto synced = [](database& db) {
         some_entries(db);
         db.sync();

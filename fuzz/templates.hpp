@@ -6,6 +6,8 @@
 #include "image.hpp"
 #include "memory_file.hpp"
 
+#include "database/journal.hpp"
+
 #include <kvdb/kvdb.hpp>
 
 #include <cstdint>
@@ -15,6 +17,12 @@
 #include <vector>
 
 namespace kvdb::fuzz {
+
+/// Inputs are small, and so is their journal.
+inline const bool small_journals = [] {
+    test_journal_policy = {4 * 1'024, 0};
+    return true;
+}();
 
 /// The bytes of a new, clean, empty database: seed and uuid are fixed, and the time of creation is zero.
 inline std::vector<std::uint8_t> empty_database(std::uint32_t shard_count)

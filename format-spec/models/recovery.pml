@@ -198,7 +198,7 @@ work:
     :: extent != NONE && tail < PLACES && FREE_EXTENT ->  // the extent is left early, for a large record
         d_step { cached[extent * PLACES + tail].kind = END_MARK; new_extent() };
         goto work
-    :: syncs < SYNCS ->                            // SYNC-4 to SYNC-8
+    :: syncs < SYNCS ->                            // SYNC-4 to SYNC-7
         d_step {
             syncs++;
             flush();

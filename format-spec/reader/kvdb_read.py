@@ -6,7 +6,7 @@ It is written from format.md alone and shares no code with any other implementat
 library and never writes to the file.
 
     kvdb_read.py list FILE      the entries, one JSON object a line, sorted by the bytes of the key
-    kvdb_read.py check FILE     the checks C1 to C23 of section 12
+    kvdb_read.py check FILE     the checks C1 to C24 of section 12
     kvdb_read.py header FILE    the fields of the header and of the tables, with their offsets
     kvdb_read.py dump FILE      the extents and their records in the order of the file
 
@@ -15,6 +15,8 @@ Exit status: 0 good, 1 damage, 2 wrong usage, 3 not readable or no database.
 The file may hold any bytes. Every length is checked before it is used and every chain is bounded; time is linear in
 the size of the file (times a logarithm), memory in the number of its extents and records and the bytes of its keys.
 Values are never held as a whole unless they are short. Section numbers in comments are those of format.md.
+
+An unclean file is read as its journal completes it (5.5); what the journal adds is kept beside the file.
 """
 
 import argparse
@@ -27,7 +29,7 @@ import stat
 import struct
 import sys
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import namedtuple
 from operator import mul
 
@@ -44,13 +46,16 @@ SHARD_SIZE = 384
 ATTACHMENT_SIZE = 64
 SEGMENT_SIZE = 4160
 MAX_LOG_EXTENT = 262144
+MAX_JOURNAL = 1048576
 EXTENT_HEADER = 64
 RECORD_HEADER = 16
 MAX_DEPTH = 22
 KNOWN_INCOMPATIBLE = 0
 
-LOG, INDEX, LARGE = 1, 2, 3
-EXTENT_KINDS = {LOG: "log", INDEX: "index", LARGE: "large"}
+LOG, INDEX, LARGE, JOURNAL = 1, 2, 3, 4
+EXTENT_KINDS = {LOG: "log", INDEX: "index", LARGE: "large", JOURNAL: "journal"}
+MAX_EXTENT = {LOG: MAX_LOG_EXTENT, JOURNAL: MAX_JOURNAL}
+HOLD_RECORDS = (LOG, LARGE)
 VALUE, TOMBSTONE, END_MARK = 1, 2, 3
 RECORD_KINDS = {VALUE: "value", TOMBSTONE: "tombstone", END_MARK: "end mark"}
 
@@ -238,10 +243,14 @@ def hash64(data, s):
 
 
 class File:
-    """A regular file, opened for reading."""
+    """A regular file, opened for reading.
 
-    def __init__(self, path):
+    Pieces, (offset, bytes) that are sorted and do not overlap, are read instead of what the file has there.
+    """
+
+    def __init__(self, path, pieces=()):
         self.path = path
+        self.pieces = pieces
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
         self.fd = os.open(path, flags)
         status = os.fstat(self.fd)
@@ -257,7 +266,7 @@ class File:
         os.close(self.fd)
 
     def __reduce__(self):
-        return (File, (self.path,))
+        return (File, (self.path, self.pieces))
 
     def read(self, offset, count):
         """Exactly count bytes; zeros stand for what is behind the end."""
@@ -265,9 +274,29 @@ class File:
         while len(data) < count:
             more = os.pread(self.fd, count - len(data), offset + len(data))
             if not more:
-                return data.ljust(count, b"\0")
+                data = data.ljust(count, b"\0")
+                break
             data += more
-        return data
+        return self._with_pieces(offset, data) if self.pieces else data
+
+    def _piece_behind(self, offset):
+        """The number of the first piece that ends behind offset."""
+        i = bisect_left(self.pieces, (offset,))
+        if i and self.pieces[i - 1][0] + len(self.pieces[i - 1][1]) > offset:
+            return i - 1
+        return i
+
+    def _with_pieces(self, offset, data):
+        """The bytes from offset on, where the file has these ones."""
+        end = offset + len(data)
+        first, behind = self._piece_behind(offset), bisect_left(self.pieces, (end,))
+        if first >= behind:
+            return data
+        data = bytearray(data)
+        for start, piece in self.pieces[first:behind]:
+            begin, stop = max(start, offset), min(start + len(piece), end)
+            data[begin - offset : stop - offset] = piece[begin - start : stop - start]
+        return bytes(data)
 
     def u64(self, offset):
         return U64.unpack(self.read(offset, 8))[0]
@@ -276,6 +305,9 @@ class File:
         """The first offset from offset on that is not in a hole, at most end; offset where that is not known."""
         if not hasattr(os, "SEEK_DATA") or offset >= self.size:
             return offset
+        i = self._piece_behind(offset)
+        if i < len(self.pieces):
+            end = min(end, max(offset, self.pieces[i][0]))
         try:
             return min(os.lseek(self.fd, offset, os.SEEK_DATA), end)
         except OSError as error:
@@ -330,8 +362,10 @@ LOCKS = (
 COMMITS_AT = 1536
 COMMITS = (
     (0, "Q", "lock"), (8, "Q", "started"), (16, "Q", "finished"), (24, "Q", "whole_wanted"), (32, "Q", "whole_done"),
-    (40, "Q", "behind"), (48, "Q", "behind_done"),
+    (40, "Q", "behind"), (48, "Q", "behind_done"), (56, "Q", "slot_flushed"),
 )  # fmt: skip
+JOURNAL_AT = 1600
+JOURNAL_BLOCK = ((0, "Q", "extent"), (8, "Q", "next"))
 ALLOCATOR_AT = 512
 ALLOCATOR = (
     (0, "2Q", "frontiers[0]"), (16, "2Q", "frontiers[1]"), (32, "Q", "free_bytes"), (40, "Q", "next_order"),
@@ -465,6 +499,8 @@ class Header:
         self.state = parse(STATE, head[STATE_AT:])
         self.locks = parse(LOCKS, head[LOCKS_AT:])
         self.allocator = parse(ALLOCATOR, head[ALLOCATOR_AT:])
+        self.commits = parse(COMMITS, head[COMMITS_AT:])
+        self.journal = parse(JOURNAL_BLOCK, head[JOURNAL_AT:])
         table = file.read(SHARD_TABLE, SHARD_SIZE * self.shard_count)
         self.shards = [parse(SHARD, table[SHARD_SIZE * i :]) for i in range(self.shard_count)]
         self.faults = Faults()
@@ -514,10 +550,10 @@ EXTENT_STRUCT = struct.Struct("<QHHIQQQ")
 def parse_extent(data, at, offset, header):
     """The extent at offset, whose header is at data[at:], or None (5.1)."""
     checksum, kind, shard, units, order, nonce, base = EXTENT_STRUCT.unpack_from(data, at)
-    if not 1 <= kind <= 3 or shard >= header.shard_count or units == 0:
+    if kind not in EXTENT_KINDS or shard >= header.shard_count or units == 0:
         return None
     size = UNIT * units
-    if offset + size > header.end or (kind == LOG and size > MAX_LOG_EXTENT):
+    if offset + size > header.end or size > MAX_EXTENT.get(kind, size):
         return None
     if hash64(data[at + 8 : at + 40], header.seed + offset & M64) != checksum:
         return None
@@ -643,6 +679,126 @@ def walk_extent(file, extent):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# The journal, section 5.5
+
+Entry = namedtuple("Entry", "lap size ranges")
+ENTRY_STRUCT = struct.Struct("<QIIQ")
+RANGE_STRUCT = struct.Struct("<QQ")
+
+
+def find_extents(file, header):
+    """The extents in the order of the file. An unclean file is from now on read as the journal completes it."""
+    extents = list(walk_extents(file, header))
+    return extents if header.clean else complete_log(file, header, extents)
+
+
+def complete_log(file, header, extents):
+    """Adds to the file what the journal holds; the extents, with those that this made."""
+    journals = [extent for extent in extents if extent.kind == JOURNAL]
+    if not journals:
+        return extents
+    journal = max(journals, key=lambda extent: extent.order)
+    made, pieces, ranges_of = place_ranges(header, extents, read_journal(file, header, journal))
+    for extent, ranges in ranges_of.items():
+        pieces += missing_pieces(file, extent, ranges)
+    file.pieces = sorted(pieces)
+    return sorted(extents + made)
+
+
+def read_journal(file, header, journal):
+    """(offset, bytes) of each range of the entries that count, in order."""
+    data = file.read(journal.offset, journal.size)
+    q = EXTENT_HEADER
+    first = entry = parse_entry(data, q, header, journal)
+    while entry and entry.lap == first.lap:
+        yield from entry.ranges
+        q += entry.size
+        entry = parse_entry(data, q, header, journal)
+
+
+def parse_entry(data, q, header, journal):
+    """The entry at q in the bytes of the journal if the rules 1 to 4 make it a valid one, or None."""
+    if q + ENTRY_STRUCT.size > len(data):
+        return None
+    checksum, lap, count, size = ENTRY_STRUCT.unpack_from(data, q)
+    table = q + ENTRY_STRUCT.size
+    at, end = table + RANGE_STRUCT.size * count, q + size
+    if size % 8 or not at <= end <= len(data):
+        return None
+    if hash64(data[q + 8 : end], journal.nonce + journal.offset + q & M64) != checksum:
+        return None
+    ranges = []
+    for offset, length in RANGE_STRUCT.iter_unpack(data[table:at]):
+        if at + length > end or offset % 4 or length % 4:
+            return None
+        behind = offset + length  # not modulo 2^64
+        in_journal = behind > journal.offset and offset < journal.offset + journal.size
+        if offset < header.first_extent or behind > header.end or in_journal:
+            return None
+        ranges.append((offset, data[at : at + length]))
+        at += length
+    return Entry(lap, size, ranges)
+
+
+def overlapped(extents, start, end):
+    """The last of these extents, sorted by offset, that has bytes of start..end, or None."""
+    i = bisect_left(extents, (end,)) - 1
+    return extents[i] if i >= 0 and extents[i].offset + extents[i].size > start else None
+
+
+def place_ranges(header, extents, ranges):
+    """(extents made, their headers as pieces, {log extent: the ranges that belong to it})."""
+    made, pieces, ranges_of = [], [], {}
+    for offset, data in ranges:
+        extent = overlapped(extents, offset, offset + 1) or overlapped(made, offset, offset + 1)
+        if extent is None:
+            if offset % UNIT or len(data) < EXTENT_HEADER:
+                continue
+            extent = parse_extent(data, 0, offset, header)
+            if extent is None or extent.kind != LOG:
+                continue
+            end = offset + extent.size
+            if overlapped(extents, offset, end) or overlapped(made, offset, end):
+                continue
+            insort(made, extent)
+            pieces.append((offset, data[:EXTENT_HEADER]))
+        if extent.kind == LOG and offset + len(data) <= extent.offset + extent.size:
+            ranges_of.setdefault(extent, []).append((offset, data))
+    return made, pieces, ranges_of
+
+
+def missing_pieces(file, extent, ranges):
+    """What these ranges add to a log extent: pieces of what is behind its last record, later ranges over earlier."""
+    _, q, how = walk_log(file.read(extent.offset, extent.size), extent)
+    if how != AT_STOP:
+        return
+    data = bytearray(extent.size)
+    held = bytearray(extent.size + 1)  # 1 for each byte that data has; one more, so that the last run of them ends
+    for offset, part in ranges:
+        part = part[max(q - offset, 0) :]
+        at = max(q, offset) - extent.offset
+        data[at : at + len(part)] = part
+        held[at : at + len(part)] = b"\1" * len(part)
+    start = held.find(1)
+    while start >= 0:
+        end = held.find(0, start)
+        yield extent.offset + start, bytes(data[start:end])
+        start = held.find(1, end)
+
+
+def check_journal(header, extents, faults):
+    """C24."""
+    word = header.journal["extent"]
+    named = (word & M32) * UNIT
+    journals = [extent.offset for extent in extents if extent.kind == JOURNAL]
+    if word and named not in journals:
+        faults.add(JOURNAL_AT, "C24", "`extent` leads to %d, where no extent of kind journal is" % named)
+    for offset in journals:
+        if offset != named:
+            faults.add(offset, "C24", "the extent of kind journal is not the one that the header names")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Content, section 7
 
 
@@ -762,7 +918,7 @@ class ShardCheck:
 
     def run(self):
         for extent in self.extents:
-            if extent.kind != INDEX:
+            if extent.kind in HOLD_RECORDS:
                 self._walk(extent)
         if self.header.clean:
             self._check_intent()
@@ -1178,7 +1334,7 @@ def judge_shards(file, header, extents, jobs, with_listing):
     by_shard = [[] for _ in range(header.shard_count)]
     for extent in extents:
         by_shard[extent.shard].append(extent)
-    amount = sum(extent.size for extent in extents if extent.kind != INDEX)
+    amount = sum(extent.size for extent in extents if extent.kind in HOLD_RECORDS)
     jobs = min(jobs, header.shard_count)
     if jobs <= 1 or amount < SMALL_WORK:
         for shard, mine in enumerate(by_shard):
@@ -1208,7 +1364,7 @@ class Summary:
     """The outcome of a check of the whole file."""
 
     def __init__(self, file, header, jobs):
-        extents = list(walk_extents(file, header))
+        extents = find_extents(file, header)
         self.faults = Faults()
         self.faults.merge(header.faults)
         self.clean = header.clean
@@ -1223,6 +1379,7 @@ class Summary:
             if header.allocator["intent.armed"]:
                 self.faults.add(ALLOCATOR_AT + 640, "C14", "the allocator's intent is armed")
             check_free_lists(file, header, extents, self.faults)
+            check_journal(header, extents, self.faults)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1310,8 +1467,8 @@ def write_long_value(out, file, offset, length):
 
 def command_list(file, options):
     header = Header(file)
+    extents = find_extents(file, header)
     header.clean = False  # so that nothing but the content is looked at; header.end stays
-    extents = list(walk_extents(file, header))
     listing = []
     for result in judge_shards(file, header, extents, options.jobs, True):
         listing += result.listing
@@ -1345,6 +1502,8 @@ def header_fields(header):
     yield from fields("state.", STATE_AT, STATE, header.state)
     yield from fields("locks.", LOCKS_AT, LOCKS, header.locks)
     yield from fields("allocator.", ALLOCATOR_AT, ALLOCATOR, header.allocator)
+    yield from fields("commits.", COMMITS_AT, COMMITS, header.commits)
+    yield from fields("journal.", JOURNAL_AT, JOURNAL_BLOCK, header.journal)
     for i, slot in enumerate(header.checkpoints):
         at = header.identity["checkpoint_offset"][i]
         prefix = "checkpoint[%d]." % i
@@ -1386,11 +1545,11 @@ def command_header(file, options):
 
 def command_dump(file, options):
     header = Header(file)
-    for extent in walk_extents(file, header):
+    for extent in find_extents(file, header):
         where = (extent.offset, EXTENT_KINDS[extent.kind], extent.shard, extent.size, extent.order)
         print("%d extent %s shard %d, %d bytes, order %d, " % where, end="")
         print("nonce 0x%016x, base sequence 0x%x" % (extent.nonce, extent.base_sequence))
-        if extent.kind == INDEX:
+        if extent.kind not in HOLD_RECORDS:
             continue
         records, q, how, dropped = walk_extent(file, extent)
         for record in records:

@@ -28,7 +28,9 @@ public:
         std::vector<stamp> before = stamps();
         std::vector<log::found_extent> extents = find();
         for (const log::found_extent& extent : extents) {
-            total_ += extent.kind() == format::extent_kind::index ? 0 : extent.bytes();
+            const bool of_log =
+                extent.kind() == format::extent_kind::log || extent.kind() == format::extent_kind::large;
+            total_ += of_log ? extent.bytes() : 0;
         }
         for (std::uint32_t shard = 0; shard < of_.identity().shard_count; ++shard) {
             for (int look = 1;; ++look) {
@@ -44,7 +46,7 @@ public:
                 extents = find();
             }
         }
-        judge_free_lists();
+        judge_space();
         return std::move(report_);
     }
 
@@ -186,7 +188,8 @@ private:
         return judge_index_ && load_relaxed(of_.superblock().state.clean) == 1;
     }
 
-    void judge_free_lists();
+    void judge_space();
+    void judge_journal(const std::vector<log::found_extent>& extents, std::vector<check_fault>& found) const;
 
     session& of_;
     const check_options& how_;
@@ -197,7 +200,28 @@ private:
     std::uint64_t done_ = 0;
 };
 
-void file_check::judge_free_lists()
+/// At most one journal, and the header knows of it.
+void file_check::judge_journal(const std::vector<log::found_extent>& extents, std::vector<check_fault>& found) const
+{
+    const std::uint64_t& word = of_.superblock().journal.extent;
+    std::uint64_t known = load_acquire(word) == 0 ? 0 : extents::allocator::offset_of(load_acquire(word));
+    for (const log::found_extent& extent : extents) {
+        if (extent.kind() != format::extent_kind::journal) {
+            continue;
+        }
+        if (extent.offset == known) {
+            known = 0;
+        } else {
+            found.push_back({extent.offset, "C24: this journal is not the one that the header names"});
+        }
+    }
+    if (known != 0) {
+        found.push_back({of_.memory().offset_of(&word),
+                         "C24: no journal is at offset " + std::to_string(known) + ", which the header names"});
+    }
+}
+
+void file_check::judge_space()
 {
     const format::allocator_block& allocator = of_.superblock().allocator;
     if (!judge_index_) {
@@ -209,6 +233,7 @@ void file_check::judge_free_lists()
     std::vector<check_fault> found;
     const std::vector<log::found_extent> extents = find();
     const std::uint64_t end = load_acquire(of_.superblock().state.file_size);
+    judge_journal(extents, found);
     std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;  // begin, end
     runs.reserve(extents.size());
     for (const log::found_extent& extent : extents) {

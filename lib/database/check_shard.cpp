@@ -16,7 +16,7 @@ shard_check::shard_check(const shard::context& all, const io::file& data, std::u
     const std::vector<std::uint64_t> staged = judge_index ? staged_runs() : std::vector<std::uint64_t>{};
     for (const log::found_extent& extent : extents) {
         const bool unpublished = std::find(staged.begin(), staged.end(), extent.offset) != staged.end();
-        if (extent.header.shard == shard && !unpublished) {
+        if (extent.header.shard == shard && !unpublished && extent.kind() != format::extent_kind::journal) {
             ++extent_count_;
             (extent.kind() == format::extent_kind::index ? index_extents_ : log_extents_).push_back(extent);
         }

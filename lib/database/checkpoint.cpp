@@ -91,8 +91,7 @@ std::vector<std::uint64_t> published_sequences(const shard::context& all)
     return marks;
 }
 
-void write_checkpoint(const shard::context& all, const io::file& data, const std::vector<std::uint64_t>& marks,
-                      bool flush)
+void write_checkpoint(const shard::context& all, const std::vector<std::uint64_t>& marks)
 {
     const format::superblock& block = all.memory.superblock();
     format::checkpoint_slot* slots[2];
@@ -116,11 +115,6 @@ void write_checkpoint(const shard::context& all, const io::file& data, const std
     std::memcpy(slots[older], &next, sizeof next);
     store_release(all.memory.superblock().state.checkpoint_number, next.number);
     crash_point("checkpoint.written");
-    if (flush) {
-        std::vector<io::byte_range> slot{
-            {block.identity.checkpoint_offset[older], block.identity.checkpoint_offset[older] + sizeof next}};
-        flush_or_poison(all, data, [&] { all.memory.sync_ranges(slot); });
-    }
 }
 
 void run_checkpoint(const shard::context& all, const io::file& data)
@@ -139,7 +133,7 @@ void run_checkpoint(const shard::context& all, const io::file& data)
     crash_point("checkpoint.noted");
     commit(all, data);
     crash_point("checkpoint.flushed");
-    write_checkpoint(all, data, marks);
+    write_checkpoint(all, marks);
     store_release(locks.checkpoints_finished, mine);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // A checkpoint makes everything published so far durable and writes down, per shard, up to which sequence number.
 //
-//   lock checkpoint -> all shard locks in order, note published numbers, register all logs, unlock -> commit -> write
-//   the slot that is not the newest valid one -> flush it -> done
+//   lock checkpoint -> all shard locks in order, note published numbers, register all logs, unlock -> commit, which
+//   flushes the slot of the checkpoint before as well -> write the slot that is not the newest valid one -> done
 //
-// Death at any step: the newest valid slot still holds; the next one to take the lock begins anew.
+// Death at any step: one slot is valid, and what it says is durable; the next one to take the lock begins anew.
 #ifndef KVDB_DATABASE_CHECKPOINT_HPP
 #define KVDB_DATABASE_CHECKPOINT_HPP
 
@@ -22,9 +22,9 @@ void run_checkpoint(const shard::context& all, const io::file& data);
 /// Highest sequence number of each shard, without locks: in exclusive use.
 [[nodiscard]] std::vector<std::uint64_t> published_sequences(const shard::context& all);
 
-/// Writes the marks into the older slot. The data that they cover is durable already.
-void write_checkpoint(const shard::context& all, const io::file& data, const std::vector<std::uint64_t>& marks,
-                      bool flush = true);
+/// Writes the marks into the older slot. The data that they cover is durable already; the slot itself is when the
+/// next commit, or flush by the caller, has ended: before another slot is written.
+void write_checkpoint(const shard::context& all, const std::vector<std::uint64_t>& marks);
 
 }  // namespace kvdb
 

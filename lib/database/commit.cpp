@@ -2,6 +2,7 @@
 #include "database/commit.hpp"
 
 #include "base/seeded_fault.hpp"
+#include "database/journal.hpp"
 #include "io/cancellation.hpp"
 #include "io/crash_point.hpp"
 #include "io/lock_word.hpp"
@@ -64,7 +65,7 @@ void doubt_the_dead(const shard::context& all)
 /// The leader's work: F1, F2.
 class group_flush {
 public:
-    group_flush(const shard::context& all, const io::file& data) : all_(all), data_(data) {}
+    group_flush(const shard::context& all, const io::file& data) : all_(all), data_(data), journal_(all, data) {}
 
     void run()
     {
@@ -77,6 +78,7 @@ public:
         const std::uint64_t mine = load_relaxed(commits.started) + 1;
         store_release(commits.started, mine);
         std::atomic_thread_fence(std::memory_order_seq_cst);
+        slot_ = load_acquire(all_.memory.superblock().state.checkpoint_number);
         collect();
         // After the shards' words: a writer that leaves an extent raises these before it changes those.
         const std::uint64_t whole = load_acquire(commits.whole_wanted);
@@ -86,6 +88,7 @@ public:
         crash_point("commit.collected");
         flush();
         crash_point("commit.flushed");
+        store_release(commits.slot_flushed, slot_);
         if (whole_) {
             store_release(commits.whole_done, whole);
             store_release(commits.behind_done, behind);
@@ -143,26 +146,43 @@ private:
         requests_.push_back(wanted);
     }
 
-    void flush() const
+    /// The ranges themselves, or a copy of them in the journal; and the slot of the last checkpoint, unless a flush
+    /// covered it before.
+    void flush()
     {
         if (seeded_fault("commit-without-flush")) {
             return;
         }
         if (whole_) {
             flush_whole(all_, data_);
+            journal_.start_over();
             return;
         }
         std::vector<io::byte_range> ranges;
-        ranges.reserve(requests_.size());
+        ranges.reserve(requests_.size() + 1);
         for (const request& each : requests_) {
             ranges.push_back(each.range);
         }
+        const auto entry = ranges.empty() ? std::nullopt : journal_.append(ranges);
+        if (entry) {
+            ranges.assign(1, *entry);
+        }
+        const format::superblock& block = all_.memory.superblock();
+        if (slot_ != load_relaxed(block.commits.slot_flushed)) {
+            ranges.push_back({block.identity.checkpoint_offset[0],
+                              block.identity.checkpoint_offset[1] + format::checkpoint_slot_size});
+        }
         flush_or_poison(all_, data_, [&] { all_.memory.sync_ranges(ranges); });
+        if (entry) {
+            journal_.flushed();
+        }
     }
 
     const shard::context& all_;
     const io::file& data_;
+    journal journal_;
     std::vector<request> requests_;
+    std::uint64_t slot_ = 0;  // number of the last checkpoint
     bool whole_ = false;
 };
 

@@ -7,10 +7,12 @@
 #include "database/checkpoint.hpp"
 #include "database/commit.hpp"
 #include "database/file_head.hpp"
+#include "database/journal.hpp"
 #include "database/recovery.hpp"
 #include "extents/redo.hpp"
 #include "format/validate.hpp"
 #include "io/crash_point.hpp"
+#include "log/journal.hpp"
 #include "shard/writer.hpp"
 
 #include <algorithm>
@@ -67,6 +69,7 @@ void session::prepare_as_first(trust found, std::uint64_t file_size)
         clear_flag_durably();
         crash_point("open.flag-cleared");
         forget_staged();
+        journal(*context_, data_).start_over();  // all is in its place, and `next` may be forged
         store_identity();
     }
     // Private readers that could not trust what this writer trusts move to the live index.
@@ -200,16 +203,36 @@ void session::recover(std::uint64_t file_size)
         std::atomic_ref<std::uint64_t>(superblock().state.rebuilds).fetch_add(1, std::memory_order_acq_rel);
         crash_point("recover.identity-zeroed");
     }
+    complete_log(usable);
     recovery work(*context_, data_, how_.on_recovery, usable);
     work.reset_volatile();
     attachment_ = read_only() ? io::attachment::solitary(*memory_) : claim_attachment();
     work.run(!read_only());
     if (!read_only()) {
         flush_or_poison(*context_, data_);
-        write_checkpoint(*context_, data_, published_sequences(*context_));
+        write_checkpoint(*context_, published_sequences(*context_));
         store_identity();
         flush_or_poison(*context_, data_);
         crash_point("recover.done");
+    }
+}
+
+/// What commits made durable in the journal alone comes to its place in the log, before anything is decided by it.
+void session::complete_log(std::uint64_t size)
+{
+    if (seeded_fault("journal-not-replayed")) {
+        return;
+    }
+    std::vector<io::patch> missing = log::missing_from_log(data_, identity(), size);
+    for (const io::patch& each : missing) {
+        std::memcpy(memory_->base() + each.offset, each.bytes.data(), each.bytes.size());
+        crash_point("recover.replaying");
+    }
+    if (read_only()) {
+        data_.overlay(std::move(missing));  // the file itself stays as it is
+    } else if (!missing.empty()) {
+        flush_or_poison(*context_, data_);
+        crash_point("recover.replayed");
     }
 }
 

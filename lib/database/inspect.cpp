@@ -103,6 +103,17 @@ void describe_allocator(fields& out, const format::allocator_block& allocator)
              "words of an unfinished redo program");
 }
 
+void describe_journal(fields& out, const format::journal_block& journal)
+{
+    using block = format::journal_block;
+    const describer d(out, format::superblock_offset + offsetof(format::superblock, journal));
+    d.number(offsetof(block, extent), 8, "journal.extent", (journal.extent & 0xffff'ffffU) * format::unit_size,
+             "where the journal of commits is; 0 = none");
+    d.number(offsetof(block, next), 4, "journal.next", journal.next & 0xffff'ffffU,
+             "bytes from its start to the next entry");
+    d.number(offsetof(block, next) + 4, 4, "journal.lap", journal.next >> 32, "how often it began anew");
+}
+
 }  // namespace
 
 std::vector<inspected_field> inspect_header(const std::filesystem::path& path)
@@ -113,6 +124,7 @@ std::vector<inspected_field> inspect_header(const std::filesystem::path& path)
     describe_identity(out, seen.identity(), seen.verdict());
     describe_state(out, seen.block().state);
     describe_allocator(out, seen.block().allocator);
+    describe_journal(out, seen.block().journal);
     return out;
 }
 

@@ -20,6 +20,7 @@ const char* kind_name(std::uint16_t kind) noexcept
         case format::extent_kind::log: return "log";
         case format::extent_kind::index: return "index";
         case format::extent_kind::large: return "large";
+        case format::extent_kind::journal: return "journal";
     }
     return "unknown";
 }
@@ -148,7 +149,8 @@ std::optional<newest> newest_record(const specimen& seen, std::uint32_t shard, s
     std::optional<newest> best;
     log::record_walker walker(seen.file());
     for (const log::found_extent& extent : log::find_extents(seen.file(), seen.identity(), seen.usable())) {
-        if (extent.header.shard != shard || extent.kind() == format::extent_kind::index) {
+        if (extent.header.shard != shard || extent.kind() == format::extent_kind::index ||
+            extent.kind() == format::extent_kind::journal) {
             continue;
         }
         walker.walk(extent, [&](const log::parsed_record& record) {
@@ -210,8 +212,9 @@ void describe_index_path(fields& out, const specimen& seen, std::uint64_t shard_
 
 std::vector<inspected_field> inspect_at(const std::filesystem::path& path, std::uint64_t offset)
 {
-    const specimen seen(path);
+    specimen seen(path);
     seen.require_whole();
+    seen.complete_log();
     if (offset >= seen.size()) {
         throw error(errc::invalid_argument, "offset " + std::to_string(offset) + " lies behind the end of '" +
                                                 path.string() + "', which has " + std::to_string(seen.size()) +
@@ -231,7 +234,9 @@ std::vector<inspected_field> inspect_at(const std::filesystem::path& path, std::
         describe_table(out, seen, offset);
     } else if (const auto extent = extent_around(seen, offset)) {
         describe_extent(out, seen, extent->offset, extent->header);
-        if (extent->kind() != format::extent_kind::index && offset >= extent->offset + format::extent_header_size) {
+        const bool has_records =
+            extent->kind() == format::extent_kind::log || extent->kind() == format::extent_kind::large;
+        if (has_records && offset >= extent->offset + format::extent_header_size) {
             static_cast<void>(describe_record_around(out, seen, *extent, offset));
         }
     } else {
@@ -242,8 +247,9 @@ std::vector<inspected_field> inspect_at(const std::filesystem::path& path, std::
 
 std::vector<inspected_field> inspect_key(const std::filesystem::path& path, std::string_view key)
 {
-    const specimen seen(path);
+    specimen seen(path);
     seen.require_whole();
+    seen.complete_log();
     const format::identity_block& id = seen.identity();
     const std::uint64_t hash = hash_key(key, id.seed);
     const auto bits = static_cast<std::uint32_t>(std::countr_zero(id.shard_count));

@@ -34,8 +34,12 @@ recovery::recovery(const shard::context& all, io::file& data, const progress_fun
     const format::identity_block& identity = all_.memory.superblock().identity;
     extents_.resize(identity.shard_count);
     for (const log::found_extent& extent : log::find_extents(data_, identity, file_size_, &cut_off_)) {
-        if (extent.kind() == format::extent_kind::index) {
-            index_extents_.push_back(extent);
+        const bool journal = extent.kind() == format::extent_kind::journal;
+        if (journal && seeded_fault("journal-outlives-recovery")) {
+            continue;
+        }
+        if (journal || extent.kind() == format::extent_kind::index) {
+            volatile_extents_.push_back(extent);
         } else {
             extents_[extent.header.shard].push_back(extent);
             total_bytes_ += extent.bytes();
@@ -52,6 +56,7 @@ void recovery::reset_volatile()
     block.state.poison = 0;
     block.locks = format::lock_block{};
     block.commits = format::commit_block{};
+    block.journal = format::journal_block{};
     for (std::uint32_t i = 0; i < count; ++i) {
         format::shard_block& shard = all_.block(i);
         std::atomic_ref<std::uint64_t>(shard.shape).fetch_add(1, std::memory_order_acq_rel);
@@ -70,7 +75,7 @@ void recovery::run(bool durable)
 {
     durable_ = durable;
     const auto began = std::chrono::steady_clock::now();
-    drop_index_extents(durable);
+    drop_volatile_extents(durable);
     raise_incarnation(durable);
     rebuild_shards();
     for (const std::uint64_t extent : sum_.empty_extents) {
@@ -88,13 +93,13 @@ void recovery::run(bool durable)
 
 /// A header that stayed valid on disk could swallow a new neighbour, so it must be gone there before its space is
 /// used. So must one whose run ends behind the file: it would become valid when the file grows.
-void recovery::drop_index_extents(bool durable)
+void recovery::drop_volatile_extents(bool durable)
 {
     std::uint64_t index_units = 0;
     std::uint64_t next_order = 1;
-    for (const log::found_extent& extent : index_extents_) {
-        std::memset(all_.memory.base() + extent.offset, 0, format::extent_header_size);
-        index_units += extent.header.units;
+    for (const log::found_extent& extent : volatile_extents_) {
+        extents::forget_headers(all_.memory, extent.offset, extent.header.units);
+        index_units += extent.kind() == format::extent_kind::index ? extent.header.units : 0;
         next_order = std::max(next_order, extent.header.order + 1);
     }
     for (const std::uint64_t offset : cut_off_) {

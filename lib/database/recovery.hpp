@@ -2,7 +2,7 @@
 // Making the volatile bytes anew from the log: after a crash of the system, for a copied file, or on request.
 //
 //   1 find the extents by their headers        4 per shard, in parallel: walk the records, the highest number of a
-//   2 zero the headers of index extents,           key wins; guard what lost and is named by nobody
+//   2 zero the headers of index and journal         key wins; guard what lost and is named by nobody
 //     durably, then call everything between    5 give back extents that hold nothing
 //     the others free                          6 write down what was found
 //   3 raise the incarnation, durably
@@ -55,7 +55,7 @@ private:
         std::vector<std::uint64_t> victims;
     };
 
-    void drop_index_extents(bool durable);
+    void drop_volatile_extents(bool durable);
     void raise_incarnation(bool durable);
     void begin_incarnation(std::uint64_t incarnation);
     void rebuild_shards();
@@ -75,8 +75,8 @@ private:
     const std::uint64_t file_size_;
     bool durable_ = true;
     std::vector<std::vector<log::found_extent>> extents_;  // of log and large, by shard
-    std::vector<log::found_extent> index_extents_;
-    std::vector<std::uint64_t> cut_off_;  // headers of runs that end behind the file
+    std::vector<log::found_extent> volatile_extents_;      // of index and journal
+    std::vector<std::uint64_t> cut_off_;                   // headers of runs that end behind the file
     std::uint64_t total_bytes_ = 0;
     std::atomic<std::uint32_t> next_shard_{0};
     // guarded by mutex_

@@ -136,7 +136,7 @@ void session::map(io::mapping_kind kind, std::uint64_t size)
     context_ = std::make_unique<shard::context>(
         shard::context{*memory_, *allocator_, party_, id.seed, id.shard_table_offset,
                        static_cast<std::uint32_t>(std::countr_zero(id.shard_count)), how_.verify_reads,
-                       kind == io::mapping_kind::shared ? &data_ : nullptr});
+                       kind == io::mapping_kind::shared ? &data_ : nullptr, durable});
 }
 
 void session::attach_writer()
@@ -176,6 +176,7 @@ void session::attach_reader()
         gate_ = gate(data_, io::access::read);
     }
     for (;;) {
+        data_.overlay({});
         gate_.enter(io::lock_kind::shared, open_patience);
         gate_.join_users();
         crash_point("open.gate");
@@ -275,7 +276,6 @@ void session::finish_clean()
         flush_whole(*context_, data_);
     }
     crash_point("close.synced");
-    write_checkpoint(*context_, data_, published_sequences(*context_), false);
     state.clean_checksum = format::clean_checksum(superblock(), &context_->block(0), identity().shard_count);
     std::atomic_ref<std::uint32_t>(state.clean).store(1, std::memory_order_release);
     flush_or_poison(*context_, data_);

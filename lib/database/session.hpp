@@ -98,6 +98,7 @@ private:
     void zero_identity();
     void store_identity();
     void write_anew(std::uint64_t size);
+    void complete_log(std::uint64_t size);
     [[nodiscard]] io::attachment claim_attachment();
     void repair_everything();
     void forget_staged();

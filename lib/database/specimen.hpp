@@ -5,6 +5,7 @@
 
 #include "format/validate.hpp"
 #include "io/file.hpp"
+#include "log/journal.hpp"
 
 #include <kvdb/error.hpp>
 #include <kvdb/inspect.hpp>
@@ -64,6 +65,13 @@ public:
                                            std::to_string(offset) + " + " + std::to_string(sizeof(Struct)));
         }
         return result;
+    }
+    /// Shows the log of an unclean file as recovery would complete it.
+    void complete_log()
+    {
+        if (block_.state.clean != 1) {
+            file_.overlay(log::missing_from_log(file_, block_.identity, usable()));
+        }
     }
     [[nodiscard]] const io::file& file() const noexcept { return file_; }
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }

@@ -41,6 +41,10 @@ statistics collect_statistics(session& of)
         result.index_slots == 0 ? 0 : static_cast<double>(result.entries) / static_cast<double>(result.index_slots);
     result.log_bytes = load_relaxed(block.allocator.log_bytes);
     result.index_bytes = load_relaxed(block.allocator.index_bytes);
+    if (const std::uint64_t journal = load_acquire(block.journal.extent); journal != 0) {
+        const auto header = extents::extent_at(of.memory(), extents::allocator::offset_of(journal));
+        result.journal_bytes = header ? std::uint64_t{header->units} * format::unit_size : 0;
+    }
     result.free_bytes = load_relaxed(block.allocator.free_bytes);
     for (const format::frontier& fresh : block.allocator.frontiers) {
         result.free_bytes += load_relaxed(fresh.end) - load_relaxed(fresh.next);

@@ -89,7 +89,7 @@ void allocator::take(word_edits& edits, const placement& where, std::uint32_t ru
     std::byte* start = memory_.base() + where.taken.offset;
     constexpr std::uint64_t kept = format::free_run_offset + sizeof(format::free_run);
     std::memset(start, 0, format::free_run_offset);
-    if (where.taken.kind != format::extent_kind::large) {
+    if (where.taken.kind == format::extent_kind::log || where.taken.kind == format::extent_kind::index) {
         std::memset(start + kept, 0, where.taken.units * format::unit_size - kept);
     }
     edits.set_at(where.list_word, where.list_next);
@@ -146,9 +146,11 @@ std::optional<std::uint64_t> allocator::hand_out(std::uint32_t shard, format::ex
     write_header(edits, where->taken, shard, base_sequence);
     const std::uint64_t bytes = units * format::unit_size;
     auto& owner = memory_.shard(shard);
-    const bool is_index = kind == format::extent_kind::index;
-    edits.add(is_index ? block().index_bytes : block().log_bytes, bytes);
-    edits.add(is_index ? owner.index_bytes : owner.log_bytes, bytes);
+    if (kind != format::extent_kind::journal) {
+        const bool is_index = kind == format::extent_kind::index;
+        edits.add(is_index ? block().index_bytes : block().log_bytes, bytes);
+        edits.add(is_index ? owner.index_bytes : owner.log_bytes, bytes);
+    }
     const std::uint64_t word = (serial << 32) | (where->taken.offset / format::unit_size);
     edits.set(destination, word);
     edits.run(block().intent, hand_out_points);
@@ -216,17 +218,29 @@ std::uint64_t allocator::stage(std::uint32_t shard, std::uint64_t units, std::ui
     return offset_of(obtain(shard, format::extent_kind::large, units, 0, slot.staged[staged_index], nullptr));
 }
 
+void allocator::supply_journal(std::uint64_t units)
+{
+    const std::uint64_t none = 0;
+    obtain(0, format::extent_kind::journal, units, 0, memory_.superblock().journal.extent, &none);
+}
+
 void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
 {
+    settle();  // a dead one may have been about to store the word
     auto& slot = memory_.attachment(attachment);
-    const locked guard(*this);
     const std::uint64_t word = load_relaxed(slot.staged[staged_index]);
-    if (word == 0) {
+    const auto found = word != 0 ? extent_at(memory_, offset_of(word)) : std::nullopt;
+    const bool staged = found && static_cast<format::extent_kind>(found->kind) == format::extent_kind::large;
+    if (staged) {
+        // Before the lock: it may be long.
+        forget_headers(memory_, offset_of(word) + format::unit_size, found->units - 1);
+    }
+    const locked guard(*this);
+    if (load_relaxed(slot.staged[staged_index]) != word || word == 0) {
         return;
     }
     word_edits edits(memory_);
-    const auto found = extent_at(memory_, offset_of(word));
-    if (found && static_cast<format::extent_kind>(found->kind) == format::extent_kind::large) {
+    if (staged) {
         push_extent(edits, offset_of(word), *found);
     }
     edits.set(slot.staged[staged_index], 0);
@@ -240,6 +254,7 @@ void allocator::release(std::uint64_t extent_offset)
     if (!found) {
         return;
     }
+    forget_headers(memory_, extent_offset + format::unit_size, found->units - 1);
     word_edits edits(memory_);
     push_extent(edits, extent_offset, *found);
     edits.run(block().intent, release_points);
@@ -254,6 +269,17 @@ void allocator::push_extent(word_edits& edits, std::uint64_t offset, const forma
     edits.add(owner.log_bytes, less);
     // On the medium the header may stand for longer, and cover what is handed out of the run meanwhile.
     edits.raise_last(memory_.superblock().commits.whole_wanted);
+}
+
+void forget_headers(io::memory& memory, std::uint64_t offset, std::uint64_t units)
+{
+    for (std::uint64_t unit = 0; unit < units; ++unit) {
+        const std::uint64_t at = offset + unit * format::unit_size;
+        auto& header = memory.at<format::extent_header>(at);
+        if (format::valid_extent(header, memory.superblock().identity, at, format::max_file_size)) {
+            std::memset(&header, 0, sizeof header);
+        }
+    }
 }
 
 std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset)

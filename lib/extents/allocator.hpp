@@ -62,6 +62,8 @@ public:
     /// A run for a large value, named by a `staged` word of this handle's attachment slot until its record is
     /// published. Returns its offset.
     [[nodiscard]] std::uint64_t stage(std::uint32_t shard, std::uint64_t units, std::uint32_t staged_index);
+    /// Sees to it that the file has a journal, unless it has. Under the commit lock. Throws as `supply`.
+    void supply_journal(std::uint64_t units);
     /// Takes a staged run back, if the word still names one.
     void unstage(std::uint32_t attachment, std::uint32_t staged_index);
 
@@ -116,6 +118,10 @@ private:
     const party& who_;
     const io::file::fill log_;
 };
+
+/// Zeroes whatever a run that is given up holds that could be taken for the header of an extent, now or when the file
+/// has grown: content can look like one (E3). Nobody else uses the run.
+void forget_headers(io::memory& memory, std::uint64_t offset, std::uint64_t units);
 
 /// The header of the extent at `offset`, if a valid one is there and its whole run lies in the file.
 [[nodiscard]] std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset);

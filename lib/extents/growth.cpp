@@ -85,7 +85,8 @@ void allocator::grow_by(format::extent_kind kind, std::uint64_t bytes)
         }
         if (kind != format::extent_kind::large) {
             // A large value is written whole soon.
-            file_.fill_with_zeros(start, end, kind == format::extent_kind::log ? log_ : io::file::fill::to_be_stored);
+            file_.fill_with_zeros(start, end,
+                                  kind == format::extent_kind::index ? io::file::fill::to_be_stored : log_);
         }
     }
     crash_point("growth.allocated");

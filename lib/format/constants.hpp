@@ -46,6 +46,9 @@ inline constexpr std::uint64_t max_value_size = 4'294'967'295ULL;
 inline constexpr std::uint64_t large_record_size = 32 * 1024;
 inline constexpr std::uint64_t max_log_extent_size = 256 * 1024;  // back distances have 8 bits of units
 
+// The journal of commits. Small files have none.
+inline constexpr std::uint64_t max_journal_size = 1024 * 1024;
+
 // Beyond this size, log extents and all others keep to different 2 MiB-aligned regions.
 inline constexpr std::uint64_t region_size = 2 * 1024 * 1024;
 

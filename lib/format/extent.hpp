@@ -8,7 +8,7 @@
 
 namespace kvdb::format {
 
-enum class extent_kind : std::uint16_t { log = 1, index = 2, large = 3 };
+enum class extent_kind : std::uint16_t { log = 1, index = 2, large = 3, journal = 4 };
 
 /// `checksum` covers the bytes from `kind` to `base_sequence`, seeded with the file's seed + the extent's offset.
 struct extent_header {

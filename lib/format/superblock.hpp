@@ -7,7 +7,8 @@
 //                448 ..  511   locks that are not a shard's
 //                512 .. 1535   the extent allocator
 //               1536 .. 1599   group commit
-//               1600 .. 4079   reserved, zero
+//               1600 .. 1663   the journal of commits
+//               1664 .. 4079   reserved, zero
 #ifndef KVDB_FORMAT_SUPERBLOCK_HPP
 #define KVDB_FORMAT_SUPERBLOCK_HPP
 
@@ -110,9 +111,17 @@ struct commit_block {
     std::uint64_t whole_done;    // its value when the latest flush of the whole file began
     std::uint64_t behind;        // raised when a log extent is left with bytes that no flush covered
     std::uint64_t behind_done;   // its value when the latest flush of the whole file began
-    std::uint64_t reserved;
+    std::uint64_t slot_flushed;  // number of the checkpoint slot that the latest flush covered
 };
 static_assert(on_disk<commit_block, 64>);
+
+/// Where the journal of commits is, and how far it is filled. Both words change under the lock of the commit block.
+struct journal_block {
+    std::uint64_t extent;  // serial << 32 | unit number of its run, 0 = none
+    std::uint64_t next;    // lap << 32 | bytes from the run's start to where the next entry goes
+    std::uint64_t reserved[6];
+};
+static_assert(on_disk<journal_block, 64>);
 
 /// Runs are kept apart by what they hold (see region_size), and free ones by the logarithm of their units.
 inline constexpr std::size_t run_classes = 2;  // 0: log and large values, 1: index
@@ -147,14 +156,16 @@ struct superblock {
     lock_block locks;
     allocator_block allocator;
     commit_block commits;
-    std::uint8_t reserved[2480];
+    journal_block journal;
+    std::uint8_t reserved[2416];
 };
 static_assert(on_disk<superblock, superblock_size>);
 static_assert(superblock_offset + offsetof(superblock, state) == 256);
 static_assert(superblock_offset + offsetof(superblock, locks) == 448);
 static_assert(superblock_offset + offsetof(superblock, allocator) == 512);
 static_assert(superblock_offset + offsetof(superblock, commits) == 1536);
-static_assert(superblock_offset + offsetof(superblock, reserved) == 1600);
+static_assert(superblock_offset + offsetof(superblock, journal) == 1600);
+static_assert(superblock_offset + offsetof(superblock, reserved) == 1664);
 
 }  // namespace kvdb::format
 

@@ -60,14 +60,15 @@ std::uint64_t extent_checksum(const extent_header& header, std::uint64_t seed, s
 bool valid_extent(const extent_header& header, const identity_block& identity, std::uint64_t offset,
                   std::uint64_t file_size) noexcept
 {
-    if (header.kind < 1 || header.kind > 3 || header.shard >= identity.shard_count || header.units == 0) {
+    if (header.kind < 1 || header.kind > 4 || header.shard >= identity.shard_count || header.units == 0) {
         return false;
     }
     if (offset > file_size || std::uint64_t{header.units} * unit_size > file_size - offset) {
         return false;
     }
-    if (header.kind == static_cast<std::uint16_t>(extent_kind::log) &&
-        std::uint64_t{header.units} * unit_size > max_log_extent_size) {
+    const std::uint64_t size = std::uint64_t{header.units} * unit_size;
+    if ((header.kind == static_cast<std::uint16_t>(extent_kind::log) && size > max_log_extent_size) ||
+        (header.kind == static_cast<std::uint16_t>(extent_kind::journal) && size > max_journal_size)) {
         return false;
     }
     return header.checksum == extent_checksum(header, identity.seed, offset);

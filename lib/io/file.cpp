@@ -7,6 +7,7 @@
 #include "io/flush_hook.hpp"
 #include "io/write_hook.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -116,7 +117,8 @@ file::file(file&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       nameless_(other.nameless_),
       temporary_(std::exchange(other.temporary_, false)),
-      path_(std::move(other.path_))
+      path_(std::move(other.path_)),
+      patches_(std::move(other.patches_))
 {
 }
 
@@ -128,6 +130,7 @@ file& file::operator=(file&& other) noexcept
         nameless_ = other.nameless_;
         temporary_ = std::exchange(other.temporary_, false);
         path_ = std::move(other.path_);
+        patches_ = std::move(other.patches_);
     }
     return *this;
 }
@@ -217,6 +220,13 @@ std::size_t file::read_at(std::uint64_t offset, std::span<std::byte> bytes) cons
             break;
         }
         done += static_cast<std::size_t>(got);
+    }
+    for (const patch& each : patches_) {
+        const std::uint64_t from = std::max(each.offset, offset);
+        const std::uint64_t to = std::min(each.offset + each.bytes.size(), offset + done);
+        if (from < to) {
+            std::memcpy(bytes.data() + (from - offset), each.bytes.data() + (from - each.offset), to - from);
+        }
     }
     return bytes.size() - done;
 }

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace kvdb::io {
 
@@ -19,6 +20,12 @@ namespace kvdb::io {
 [[noreturn]] void throw_errno(int number, const std::string& action, const std::filesystem::path& path);
 
 enum class access : std::uint8_t { read, write };
+/// Bytes that belong at a place of the file.
+struct patch {
+    std::uint64_t offset = 0;
+    std::vector<std::byte> bytes;
+};
+
 enum class lock_kind : std::uint8_t { none, shared, exclusive };
 
 /// Owns a descriptor. Thread-safe but for open, close and moves. Always close-on-exec.
@@ -53,6 +60,9 @@ public:
 
     /// Fills the span or throws; the number of bytes short of it at the end of the file is returned.
     std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) const;
+    /// From now on `read_at` shows these in place of what stands in the file; later ones over earlier ones. For a
+    /// description that is read by one thread so far.
+    void overlay(std::vector<patch> patches) noexcept { patches_ = std::move(patches); }
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
     /// Makes the file at least `end` bytes long with all blocks from `begin` on allocated and zero. On failure the
     /// file has its old length. Never raises SIGXFSZ.
@@ -92,6 +102,7 @@ private:
     bool nameless_ = false;
     bool temporary_ = false;  // has a name that goes when it is closed
     std::filesystem::path path_;
+    std::vector<patch> patches_;
 };
 
 /// Gives a finished file its final name. False if that name is taken; a temporary name is removed either way.

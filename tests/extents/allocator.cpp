@@ -221,6 +221,26 @@ BOOST_AUTO_TEST_CASE(staged_runs_go_back)
     BOOST_TEST(store.allocator.stage(0, 40, 0) == offset);
 }
 
+/// A value can hold anything, the header of an extent too, for where it happens to lie.
+BOOST_AUTO_TEST_CASE(what_looks_like_a_header_in_a_run_goes_with_it)
+{
+    raw_store store(path);
+    const std::uint64_t offset = store.allocator.stage(0, 40, 0);
+    const auto plant = [&](std::uint64_t at, std::uint32_t units) {
+        format::extent_header header{};
+        header.kind = static_cast<std::uint16_t>(extent_kind::log);
+        header.units = units;
+        header.checksum = format::extent_checksum(header, store.memory.superblock().identity.seed, at);
+        store.memory.at<format::extent_header>(at) = header;
+    };
+    plant(offset + 3 * unit, 2);
+    plant(offset + 39 * unit, 200);  // as yet it would end behind the file
+    store.allocator.unstage(store.self.slot(), 0);
+    BOOST_TEST(store.memory.at<format::extent_header>(offset + 3 * unit).checksum == 0U);
+    BOOST_TEST(store.memory.at<format::extent_header>(offset + 39 * unit).checksum == 0U);
+    expect_accounted(store, {});
+}
+
 BOOST_AUTO_TEST_CASE(lists_are_made_anew_from_the_runs_in_use)
 {
     raw_store store(path);

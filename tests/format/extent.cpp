@@ -45,7 +45,7 @@ BOOST_FIXTURE_TEST_SUITE(extent, extent_fixture)
 BOOST_AUTO_TEST_CASE(kinds_and_shards)
 {
     for (std::uint16_t kind = 0; kind < 6; ++kind) {
-        BOOST_TEST(valid(kind, 0, 1) == (kind >= 1 && kind <= 3));
+        BOOST_TEST(valid(kind, 0, 1) == (kind >= 1 && kind <= 4));
     }
     BOOST_TEST(!valid(0xffff, 0, 1));
     BOOST_TEST(valid(1, 3, 1));

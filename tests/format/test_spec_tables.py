@@ -33,6 +33,7 @@ PLACES = {
     "allocator_block": "superblock_offset + offsetof(superblock, allocator)",
     "frontier": "superblock_offset + offsetof(superblock, allocator) + offsetof(allocator_block, frontiers)",
     "allocator_intent": "superblock_offset + offsetof(superblock, allocator) + offsetof(allocator_block, intent)",
+    "journal_block": "superblock_offset + offsetof(superblock, journal)",
     "checkpoint_slot": "header_size",
     "shard_block": "header_size + 2 * checkpoint_slot_size",
     "shard_intent": "header_size + 2 * checkpoint_slot_size + offsetof(shard_block, intent)",

@@ -10,6 +10,7 @@
 #include "format/tables.hpp"
 #include "format/validate.hpp"
 #include "io/file.hpp"
+#include "log/journal.hpp"
 #include "log/walk.hpp"
 #include "support/scratch.hpp"
 
@@ -90,7 +91,7 @@ inline std::vector<placed_record> records_of(const image& of, std::vector<log::f
     const auto found = log::find_extents(file, of.identity(), of.bytes.size());
     log::record_walker walker(file);
     for (const log::found_extent& extent : found) {
-        if (extent.kind() != format::extent_kind::index) {
+        if (extent.kind() == format::extent_kind::log || extent.kind() == format::extent_kind::large) {
             walker.walk(extent, [&](const log::parsed_record& record) {
                 all.push_back({extent, record, std::string(record.key)});
                 all.back().record.key = {};
@@ -101,6 +102,26 @@ inline std::vector<placed_record> records_of(const image& of, std::vector<log::f
         *extents = found;
     }
     return all;
+}
+
+/// Zeroes whatever the entries of the journal name. Returns how many bytes that were.
+inline std::uint64_t forget_journaled(image& of)
+{
+    const testing::scratch_folder folder;
+    const auto path = folder / "copy";
+    testing::write_bytes(path, of.bytes);
+    const io::file file = io::file::open(path, io::access::read);
+    std::uint64_t forgotten = 0;
+    for (const log::found_extent& extent : log::find_extents(file, of.identity(), of.bytes.size())) {
+        if (extent.kind() == format::extent_kind::journal) {
+            log::walk_journal(file, of.identity(), extent, of.bytes.size(),
+                              [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+                                  std::memset(of.bytes.data() + offset, 0, bytes.size());
+                                  forgotten += bytes.size();
+                              });
+        }
+    }
+    return forgotten;
 }
 
 }  // namespace kvdb::golden

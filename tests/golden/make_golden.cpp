@@ -5,6 +5,7 @@
 #include "album.hpp"
 
 #include "base/hash.hpp"
+#include "database/journal.hpp"
 #include "make_bad.hpp"
 
 #include <iostream>
@@ -170,6 +171,43 @@ void add_recovered(album& pages)
     }
 }
 
+/// Each set a commit of its own, so many that the journal begins anew now and then.
+void committed(database& db, contents& model)
+{
+    for (int i = 0; i < 60; ++i) {
+        const std::string key = "key-" + std::to_string(i % 25);
+        model[key] = "commit " + std::to_string(i) + std::string(static_cast<std::size_t>(i), '.');
+        db.set(key, model[key], durability::sync);
+    }
+}
+
+void add_journaled(album& pages)
+{
+    test_journal_policy = {4 * 1'024, 0};
+    contents model;
+    image made = pages.make(1, true, committed, model);
+    pages.keep("journal-1", made, "with a journal, closed", &model);
+    format::superblock block = made.get<format::superblock>(superblock_at);
+    block.journal.extent = 0;
+    image bad = made;
+    bad.put(superblock_at, block);
+    bad.seal_clean();
+    pages.bad("C24", "unknown-journal", bad, "a journal that the header does not name");
+    block.journal.extent = block.allocator.frontiers[0].next / format::unit_size;
+    bad.put(superblock_at, block);
+    bad.seal_clean();
+    pages.bad("C24", "no-journal", bad, "the header names a journal where none is");
+
+    for (const std::uint32_t shards : {1U, 4U}) {
+        model.clear();
+        made = pages.make(shards, false, committed, model);
+        require(forget_journaled(made) > 1'000, "the journal holds next to nothing");
+        pages.keep("journaled-" + std::to_string(shards), made,
+                   "copied while in use; what the journal holds is missing in the log", &model);
+    }
+    test_journal_policy = {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -179,6 +217,7 @@ int main(int argc, char** argv)
         album pages(argv[1]);
         add_good(pages);
         add_recovered(pages);
+        add_journaled(pages);
         contents ignored;
         const image base = pages.make(1, true, rewritten, ignored);
         const image four_shards = pages.make(4, true, rewritten, ignored);

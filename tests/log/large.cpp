@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(headers_that_cannot_be)
     };
     BOOST_TEST(count([](format::extent_header&) {}) == 1U);
     BOOST_TEST(count([](format::extent_header& header) { header.kind = 0; }) == 0U);
-    BOOST_TEST(count([](format::extent_header& header) { header.kind = 4; }) == 0U);
+    BOOST_TEST(count([](format::extent_header& header) { header.kind = 5; }) == 0U);
     BOOST_TEST(count([](format::extent_header& header) { header.shard = 4; }) == 0U);
     BOOST_TEST(count([](format::extent_header& header) { header.units = 0; }) == 0U);
     BOOST_TEST(count([](format::extent_header& header) { header.units = 5; }) == 0U);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// A log extent or two in a file of their own, written record by record.
+// A log extent or two in a file of their own, written record by record, and a journal, entry by entry.
 #ifndef KVDB_TESTS_LOG_LOG_FILE_HPP
 #define KVDB_TESTS_LOG_LOG_FILE_HPP
 
+#include "base/hash.hpp"
+#include "format/journal.hpp"
 #include "format/validate.hpp"
 #include "io/file.hpp"
 #include "log/append.hpp"
@@ -24,6 +26,12 @@ struct expected_record {
     std::string value;
     std::uint64_t offset = 0;
     std::uint64_t size = 0;
+};
+
+/// What an entry of a journal says of one place.
+struct journal_copy {
+    std::uint64_t offset = 0;
+    std::string bytes;
 };
 
 class log_image {
@@ -70,6 +78,41 @@ public:
     void end(const log::found_extent& extent, std::uint64_t offset)
     {
         log::write_end_mark(at(offset), offset, extent.offset, extent.header.nonce);
+    }
+    log::found_extent begin_journal(std::uint64_t offset, std::uint32_t units)
+    {
+        return begin_extent(offset, units, format::extent_kind::journal, 0, 0);
+    }
+    [[nodiscard]] journal_copy copy(std::uint64_t from, std::uint64_t to) const
+    {
+        return {from, bytes.substr(from, to - from)};
+    }
+    /// Writes an entry at `offset` and returns where the next one goes.
+    std::uint64_t append_entry(const log::found_extent& journal, std::uint64_t offset,
+                               const std::vector<journal_copy>& copies, std::uint32_t lap)
+    {
+        std::string entry(sizeof(format::journal_entry), '\0');
+        for (const journal_copy& each : copies) {
+            const format::journal_range range{each.offset, each.bytes.size()};
+            entry.append(reinterpret_cast<const char*>(&range), sizeof range);
+        }
+        for (const journal_copy& each : copies) {
+            entry += each.bytes;
+        }
+        entry.resize((entry.size() + 7) / 8 * 8);
+        const format::journal_entry head{0, lap, static_cast<std::uint32_t>(copies.size()), entry.size()};
+        std::memcpy(entry.data(), &head, sizeof head);
+        bytes.replace(offset, entry.size(), entry);
+        sign_entry(journal, offset, entry.size());
+        return offset + entry.size();
+    }
+    /// Makes the checksum right for an entry of that size, whatever it says.
+    void sign_entry(const log::found_extent& journal, std::uint64_t offset, std::uint64_t size)
+    {
+        const std::uint64_t checksum =
+            hash_bytes({at(offset) + format::journal_checksummed_from, size - format::journal_checksummed_from},
+                       journal.header.nonce + offset);
+        std::memcpy(at(offset), &checksum, sizeof checksum);
     }
 
 private:

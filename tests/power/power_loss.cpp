@@ -11,12 +11,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "database/journal.hpp"
 #include "io/crash_point.hpp"
 #include "power/medium.hpp"
 #include "support/child.hpp"
@@ -64,10 +66,10 @@ private:
 constexpr std::uint64_t keys = 120;
 
 /// Sizes repeat, so that after a failure records come to lie where lost ones of the same size were.
-std::size_t size_of(std::uint64_t made)
+std::size_t size_of(std::uint64_t made, bool small)
 {
     constexpr std::size_t sizes[] = {16, 100, 100, 100, 500, 3'000, 20'000, 70'000};
-    return sizes[made * 7 % 64 % std::size(sizes)];
+    return sizes[made * 7 % 64 % (small ? 5 : std::size(sizes))];
 }
 
 std::uint64_t next_version = 1;
@@ -82,7 +84,11 @@ struct failure {
 class life {
 public:
     life(std::filesystem::path file, std::string durable, promises promised, std::uint64_t seed)
-        : below_(file, std::move(durable)), file_(std::move(file)), promised_(std::move(promised)), source_(seed)
+        : below_(file, std::move(durable)),
+          file_(std::move(file)),
+          promised_(std::move(promised)),
+          source_(seed),
+          small_(seed % 2 == 0)
     {
         current_ = this;
     }
@@ -101,6 +107,9 @@ public:
         options how = with_shards(4);
         how.max_handles = 8;
         how.durable = source_.below(2) == 0 ? durability::relaxed : durability::sync;
+        // Without a journal, with one that begins anew at every few commits, and with one that lasts for longer.
+        constexpr journal_policy policies[] = {{0, ~std::uint64_t{0}}, {4 * 1'024, 0}, {64 * 1'024, 0}};
+        test_journal_policy = policies[source_.below(std::size(policies))];
         test_crash_hook = on_point;
         db_ = database::open(file_, how);
     }
@@ -140,7 +149,7 @@ private:
     {
         const std::uint64_t key = source_.below(keys);
         const durability how = source_.below(2) == 0 ? durability::relaxed : durability::sync;
-        const std::uint64_t kind = source_.below(40);
+        const std::uint64_t kind = source_.below(small_ ? 120 : 40);
         if (kind < 3) {
             db_.sync();
             promised_.all_durable();
@@ -148,7 +157,7 @@ private:
             db_.close();
             promised_.all_durable();
             open(rarity_);
-        } else if (kind < 14) {
+        } else if (kind % 40 < 14) {
             promised_.begun(key, version());
             if (db_.erase(numbered_key(key), how) && how == durability::sync) {
                 promised_.durable(key);
@@ -156,7 +165,7 @@ private:
         } else {
             const std::uint64_t made = next_version++;
             promised_.begun(key, made);
-            db_.set(numbered_key(key), telling_value(key, made, size_of(made)), how);
+            db_.set(numbered_key(key), telling_value(key, made, size_of(made, small_)), how);
             if (how == durability::sync) {
                 promised_.durable(key);
             }
@@ -172,6 +181,8 @@ private:
     database db_;
     std::vector<failure> failures_;
     std::uint64_t rarity_ = 1;
+    bool
+        small_;  // few flushes of the whole file, which would hide what the journal owes: small values, seldom closed
 };
 
 life* life::current_ = nullptr;
@@ -195,8 +206,12 @@ struct rig : store_fixture {
             found += value ? 1U : 0U;
         }
         BOOST_REQUIRE_EQUAL(db.size(), found);
-        const check_report report = db.check();
-        BOOST_REQUIRE_MESSAGE(report.faults.empty(), where << ": " << report.faults.size() << " faults");
+        for (const check_fault& each : db.check().faults) {
+            // A header that reached the medium in part may say clean under a checksum of before, until it is
+            // recovered.
+            const bool torn_header = db.stats().private_index && each.what.starts_with("C9:");
+            BOOST_REQUIRE_MESSAGE(torn_header, where << ": at " << each.offset << ": " << each.what);
+        }
     }
 
     /// Recovers from a failure, works on, and recovers from failures in either.
@@ -207,6 +222,11 @@ struct rig : store_fixture {
         std::filesystem::remove(path);
         write_bytes(path, met.image);
         std::vector<failure> next;
+        {
+            promises promised = met.promised;
+            judge(database::open(path, with_mode(open_mode::read_only)), promised, where + ", to read");
+        }
+        BOOST_REQUIRE(read_bytes(path) == met.image);
         {
             life again(path, met.image, met.promised, seed);
             again.open(generation == 1 ? 40 : ~std::uint64_t{0});

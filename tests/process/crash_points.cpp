@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "database/journal.hpp"
 #include "io/crash_point.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
@@ -108,7 +109,11 @@ struct crash_fixture : store_fixture {
     crash_fixture() { how.max_handles = 8; }
     crash_fixture(const crash_fixture&) = delete;
     crash_fixture& operator=(const crash_fixture&) = delete;
-    ~crash_fixture() { test_crash_hook = nullptr; }
+    ~crash_fixture()
+    {
+        test_crash_hook = nullptr;
+        test_journal_policy = {};
+    }
 
     void start_over()
     {
@@ -290,6 +295,51 @@ BOOST_AUTO_TEST_CASE(the_repairer_dies_too)
                 expect_acknowledged(db);
                 go_on(db);
                 db.close();
+                expect_little_lost();
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(of_commits_with_a_small_journal)
+{
+    constexpr std::uint64_t commits = 150;
+    test_journal_policy = {4 * 1'024, 0};
+    how.durable = durability::sync;
+    const auto few = [&] {
+        auto mine = open(how);
+        perform(mine, *notes, notes->done, commits);
+        mine.close();
+    };
+    auto db = open(how);
+    watch("", 0);
+    few();
+    test_crash_hook = nullptr;
+    const auto recorded = seen.counted;
+    db.close();
+    for (const char* point : {"journal.new-lap", "journal.written", "journal.flushed", "commit.finished"}) {
+        BOOST_TEST(recorded.count(point) == 1U, point);
+    }
+    for (const auto& [point, count] : recorded) {
+        if (!point.starts_with("journal.") && !point.starts_with("commit.") && point != "file.sync") {
+            continue;
+        }
+        for (const std::uint64_t visit : chosen(point, count)) {
+            BOOST_TEST_CONTEXT("killed at visit " << visit << " of " << point)
+            {
+                start_over();
+                db = open(how);
+                BOOST_TEST(in_child([&, at = point] {
+                               watch(at, visit);
+                               few();
+                               return 0;
+                           }) == -SIGKILL);
+                expect_acknowledged(db);
+                go_on(db);
+                db.close();
+                options distrusting = how;
+                distrusting.distrust = true;
+                BOOST_TEST((contents_of(open(distrusting)) == model_after(notes->done)));
                 expect_little_lost();
             }
         }

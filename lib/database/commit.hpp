@@ -3,8 +3,8 @@
 //
 //   committer:  change, registered with its shard (W5) -> fence -> n = started -> wait until finished > n
 //   leader:     lock -> started + 1 = m -> fence -> collect, of all shards, [log_durable, log_wanted) and [left_from,
-//               left_to) -> write them back, one flush -> raise log_durable, clear left_to -> finished = m -> unlock,
-//               wake all
+//               left_to) -> copy them into the journal, or write them back; one flush -> raise log_durable, clear
+//               left_to -> finished = m -> unlock, wake all
 //
 // The fences pair: a committer that reads a `started` below m registered its range before the leader of m collected.
 // A flush covers every registered range, whoever registered it: nothing acknowledged builds on something lost. What
@@ -15,7 +15,9 @@
 // anew; requests are granted by counters that move only after the flush. A flush that fails poisons the file: nothing
 // is acknowledged from then on. The announcement in the attachment slot tells of one that nobody saw the end of: the
 // next commit writes the whole file anew. Invariants
-//   F1  log_durable only rises within an extent, by the leader, after a flush of all below it since the header.
+//   F1  log_durable only rises within an extent, by the leader, after a flush of all below it since the header, in
+//   its
+//       place or in the journal (J1, J2 of database/journal.hpp).
 //   F2  whole_done and behind_done are what the wanted counters were before a flush of the whole file began.
 #ifndef KVDB_DATABASE_COMMIT_HPP
 #define KVDB_DATABASE_COMMIT_HPP

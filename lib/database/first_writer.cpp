@@ -69,7 +69,7 @@ void session::prepare_as_first(trust found, std::uint64_t file_size)
         clear_flag_durably();
         crash_point("open.flag-cleared");
         forget_staged();
-        journal(*context_, data_).start_over();  // all is in its place, and `next` may be forged
+        forget_commits();
         store_identity();
     }
     // Private readers that could not trust what this writer trusts move to the live index.
@@ -145,6 +145,18 @@ void session::forget_staged()
             store_relaxed(word, std::uint64_t{0});
         }
     }
+}
+
+/// What a clean file says of commits means nothing, and may be forged: all that it holds is durable in its place.
+void session::forget_commits()
+{
+    for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
+        format::shard_block& block = context_->block(i);
+        block.left_from = block.left_to = 0;
+        block.log_wanted = block.log_durable = block.log_tail;
+    }
+    superblock().commits = {};
+    journal(*context_, data_).start_over();
 }
 
 /// Gives back the runs that dead handles had staged. A shard may hold an armed program that is about to publish one

@@ -38,17 +38,39 @@ std::optional<log::found_extent> journal::find() const
 
 std::optional<log::found_extent> journal::find_or_make() const
 {
-    const journal_policy policy = current_journal_policy();
-    if (load_acquire(block().extent) == 0 && all_.data != nullptr &&
-        load_acquire(all_.memory.superblock().state.file_size) >= policy.least_file_size) {
-        try {
-            all_.allocator.supply_journal(policy.size / format::unit_size);
-        } catch (const error&) {
-            return std::nullopt;  // no space, or a stopped process has the allocator: without, it is only slower
+    if (load_acquire(block().extent) == 0) {
+        make();
+        return std::nullopt;
+    }
+    try {
+        // The program that handed the run over may be armed still, and its replay zeroes the run's start.
+        if (!seeded_fault("journal-not-settled")) {
+            all_.allocator.settle();
         }
-        all_.allocator.settle();
+    } catch (const error&) {
+        return std::nullopt;
     }
     return find();
+}
+
+/// For the next commit, which will see what was given up before the run was taken: where a header of that still
+/// stands on the medium, it flushes the whole file. No commit waits for the sake of a journal.
+void journal::make() const
+{
+    const journal_policy policy = current_journal_policy();
+    const format::superblock& file = all_.memory.superblock();
+    const std::uint64_t size = load_acquire(file.state.file_size);
+    const bool taken = load_relaxed(file.locks.growth) != 0 || load_relaxed(file.locks.allocator) != 0;
+    if (taken || all_.data == nullptr || size < policy.least_file_size || load_relaxed(block().refused) == size) {
+        return;
+    }
+    try {
+        all_.allocator.supply_journal(policy.size / format::unit_size);
+    } catch (const error& failure) {
+        if (failure.reason() != errc::busy) {
+            store_relaxed(block().refused, size);  // no space: not again before the file has grown
+        }
+    }
 }
 
 std::optional<io::byte_range> journal::append(std::span<const io::byte_range> ranges)
@@ -61,6 +83,12 @@ std::optional<io::byte_range> journal::append(std::span<const io::byte_range> ra
     const auto run = find_or_make();
     if (!run || size > run->bytes() / most_of_a_lap) {
         return std::nullopt;
+    }
+    for (const io::byte_range& each : ranges) {
+        const format::journal_range named{each.begin, each.end - each.begin};
+        if (!log::may_be_named(named, all_.memory.superblock().identity, *run, all_.memory.known_size())) {
+            return std::nullopt;  // forged; no reader would take the entry
+        }
     }
     const std::uint64_t next = load_relaxed(block().next);
     std::uint64_t lap = next >> 32;

@@ -65,6 +65,7 @@ public:
 private:
     [[nodiscard]] std::optional<log::found_extent> find_or_make() const;
     [[nodiscard]] std::optional<log::found_extent> find() const;
+    void make() const;
     void write_back(const log::found_extent& run, std::uint64_t end) const;
     [[nodiscard]] format::journal_block& block() const noexcept { return all_.memory.superblock().journal; }
 

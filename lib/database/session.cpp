@@ -136,7 +136,7 @@ void session::map(io::mapping_kind kind, std::uint64_t size)
     context_ = std::make_unique<shard::context>(
         shard::context{*memory_, *allocator_, party_, id.seed, id.shard_table_offset,
                        static_cast<std::uint32_t>(std::countr_zero(id.shard_count)), how_.verify_reads,
-                       kind == io::mapping_kind::shared ? &data_ : nullptr, durable});
+                       kind == io::mapping_kind::shared ? &data_ : nullptr});
 }
 
 void session::attach_writer()

@@ -102,6 +102,7 @@ private:
     [[nodiscard]] io::attachment claim_attachment();
     void repair_everything();
     void forget_staged();
+    void forget_commits();
     void free_dead_staged();
     void reset_table();
     void finish_clean();

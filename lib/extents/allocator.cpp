@@ -182,7 +182,8 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
         try {
             grow(kind, units);
         } catch (const error& failure) {
-            if (failure.reason() != errc::disk_full && failure.reason() != errc::file_too_large) {
+            const bool full = failure.reason() == errc::disk_full || failure.reason() == errc::file_too_large;
+            if (!full || kind == format::extent_kind::journal) {
                 throw;
             }
             // The last resort before giving up: space that was kept for the other class.

@@ -117,9 +117,10 @@ static_assert(on_disk<commit_block, 64>);
 
 /// Where the journal of commits is, and how far it is filled. Both words change under the lock of the commit block.
 struct journal_block {
-    std::uint64_t extent;  // serial << 32 | unit number of its run, 0 = none
-    std::uint64_t next;    // lap << 32 | bytes from the run's start to where the next entry goes
-    std::uint64_t reserved[6];
+    std::uint64_t extent;   // serial << 32 | unit number of its run, 0 = none
+    std::uint64_t next;     // lap << 32 | bytes from the run's start to where the next entry goes
+    std::uint64_t refused;  // published size of the file at which there was no space for one
+    std::uint64_t reserved[5];
 };
 static_assert(on_disk<journal_block, 64>);
 

@@ -221,12 +221,13 @@ std::size_t file::read_at(std::uint64_t offset, std::span<std::byte> bytes) cons
         }
         done += static_cast<std::size_t>(got);
     }
-    for (const patch& each : patches_) {
-        const std::uint64_t from = std::max(each.offset, offset);
-        const std::uint64_t to = std::min(each.offset + each.bytes.size(), offset + done);
-        if (from < to) {
-            std::memcpy(bytes.data() + (from - offset), each.bytes.data() + (from - each.offset), to - from);
-        }
+    const auto touched = std::partition_point(patches_.begin(), patches_.end(), [&](const patch& each) {
+        return each.offset + each.bytes.size() <= offset;
+    });
+    for (auto each = touched; each != patches_.end() && each->offset < offset + done; ++each) {
+        const std::uint64_t from = std::max(each->offset, offset);
+        const std::uint64_t to = std::min(each->offset + each->bytes.size(), offset + done);
+        std::memcpy(bytes.data() + (from - offset), each->bytes.data() + (from - each->offset), to - from);
     }
     return bytes.size() - done;
 }

@@ -60,7 +60,7 @@ public:
 
     /// Fills the span or throws; the number of bytes short of it at the end of the file is returned.
     std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) const;
-    /// From now on `read_at` shows these in place of what stands in the file; later ones over earlier ones. For a
+    /// From now on `read_at` shows these in place of what stands in the file. They do not overlap, and ascend. For a
     /// description that is read by one thread so far.
     void overlay(std::vector<patch> patches) noexcept { patches_ = std::move(patches); }
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes);

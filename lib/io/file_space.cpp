@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <optional>
 #include <string>
 
 #include <fcntl.h>
@@ -72,7 +73,12 @@ int reserve_blocks(int descriptor, std::uint64_t begin, std::uint64_t end)
 
 void file::write_at(std::uint64_t offset, std::span<const std::byte> bytes)
 {
-    const without_size_signal quiet;
+    // One call instead of three where there is no limit: this is the way of each durable set.
+    rlimit limit{};
+    std::optional<without_size_signal> quiet;
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY) {
+        quiet.emplace();
+    }
     while (!bytes.empty()) {
         const ssize_t put = write_some(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
         if (put < 0 && errno == EINTR) {

@@ -215,12 +215,14 @@ void memory::sync_ranges(std::vector<byte_range>& ranges) const
     if (!flush_may_begin(file_.descriptor(), ranges)) {
         throw_errno(EIO, "cannot flush", file_.path());
     }
-    const auto all_but_last = std::span(ranges).first(ranges.size() - 1);
-    for (const byte_range& each : all_but_last) {
-        file_.begin_write_back(each.begin, each.end);
-    }
-    for (const byte_range& each : all_but_last) {
-        file_.finish_write_back(each.begin, each.end);
+    // All of them under way at once. The last one's end is waited for by the flush.
+    if (ranges.size() > 1) {
+        for (const byte_range& each : ranges) {
+            file_.begin_write_back(each.begin, each.end);
+        }
+        for (const byte_range& each : std::span(ranges).first(ranges.size() - 1)) {
+            file_.finish_write_back(each.begin, each.end);
+        }
     }
     crash_point("file.sync");
     // A range of its own is what msync has and fdatasync has not.

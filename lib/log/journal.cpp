@@ -9,10 +9,9 @@
 #include <map>
 
 namespace kvdb::log {
-namespace {
 
-bool may_hold(const format::journal_range& range, const format::identity_block& identity, const found_extent& journal,
-              std::uint64_t file_size) noexcept
+bool may_be_named(const format::journal_range& range, const format::identity_block& identity,
+                  const found_extent& journal, std::uint64_t file_size) noexcept
 {
     if (range.offset % format::record_alignment != 0 || range.length % format::record_alignment != 0 ||
         range.offset < identity.first_extent_offset || range.offset > file_size ||
@@ -21,6 +20,8 @@ bool may_hold(const format::journal_range& range, const format::identity_block& 
     }
     return range.offset + range.length <= journal.offset || range.offset >= journal.end();
 }
+
+namespace {
 
 /// The entry at `at` and its ranges. False if no whole one is there, of whatever lap.
 bool read_entry(const std::vector<std::byte>& run, std::uint64_t at, const found_extent& journal,
@@ -70,7 +71,7 @@ std::uint64_t walk_journal(const io::file& file, const format::identity_block& i
             lap = entry.lap;
         }
         const bool possible = std::all_of(ranges.begin(), ranges.end(), [&](const format::journal_range& each) {
-            return may_hold(each, identity, journal, file_size);
+            return may_be_named(each, identity, journal, file_size);
         });
         if (entry.lap != lap || !possible) {
             break;
@@ -108,12 +109,13 @@ public:
         if (journal == nullptr) {
             return {};
         }
-        const found_extent chosen = *journal;
-        walk_journal(file_, identity_, chosen, file_size_,
+        walk_journal(file_, identity_, *journal, file_size_,
                      [&](std::uint64_t offset, std::span<const std::byte> bytes) { take(offset, bytes); });
         for (const auto& [extent, ranges] : ranges_) {
-            complete(extent, ranges);
+            complete(*extent_around(extent), ranges);
         }
+        std::sort(patches_.begin(), patches_.end(),
+                  [](const io::patch& a, const io::patch& b) { return a.offset < b.offset; });
         return std::move(patches_);
     }
 
@@ -122,7 +124,7 @@ private:
     /// file has none makes it one.
     void take(std::uint64_t offset, std::span<const std::byte> bytes)
     {
-        const auto* home = extent_around(offset);
+        const found_extent* home = extent_around(offset);
         if (home == nullptr) {
             home = extent_made_by(offset, bytes);
         }
@@ -131,12 +133,31 @@ private:
         }
     }
 
-    const found_extent* extent_around(std::uint64_t offset) const
+    /// The last extent that begins before `end`, or none: of the file, of those that the journal made.
+    [[nodiscard]] const found_extent* found_before(std::uint64_t end) const
     {
-        const auto behind =
-            std::upper_bound(extents_.begin(), extents_.end(), offset,
-                             [](std::uint64_t place, const found_extent& each) { return place < each.offset; });
-        return behind != extents_.begin() && offset < std::prev(behind)->end() ? &*std::prev(behind) : nullptr;
+        const auto behind = std::partition_point(extents_.begin(), extents_.end(),
+                                                 [&](const found_extent& each) { return each.offset < end; });
+        return behind != extents_.begin() ? &*std::prev(behind) : nullptr;
+    }
+    [[nodiscard]] const found_extent* made_before(std::uint64_t end) const
+    {
+        const auto behind = made_.lower_bound(end);
+        return behind != made_.begin() ? &std::prev(behind)->second : nullptr;
+    }
+    /// An extent with bytes of [begin, end).
+    [[nodiscard]] const found_extent* extent_within(std::uint64_t begin, std::uint64_t end) const
+    {
+        for (const found_extent* last : {found_before(end), made_before(end)}) {
+            if (last != nullptr && last->end() > begin) {
+                return last;
+            }
+        }
+        return nullptr;
+    }
+    [[nodiscard]] const found_extent* extent_around(std::uint64_t offset) const
+    {
+        return extent_within(offset, offset + 1);
     }
 
     const found_extent* extent_made_by(std::uint64_t offset, std::span<const std::byte> bytes)
@@ -148,56 +169,58 @@ private:
         }
         std::memcpy(&made.header, bytes.data(), sizeof made.header);
         if (made.kind() != format::extent_kind::log ||
-            !format::valid_extent(made.header, identity_, offset, file_size_)) {
-            return nullptr;
-        }
-        const auto behind =
-            std::upper_bound(extents_.begin(), extents_.end(), offset,
-                             [](std::uint64_t place, const found_extent& each) { return place < each.offset; });
-        if (behind != extents_.end() && behind->offset < made.end()) {
+            !format::valid_extent(made.header, identity_, offset, file_size_) ||
+            extent_within(offset, made.end()) != nullptr) {
             return nullptr;
         }
         patches_.push_back({offset, {bytes.begin(), bytes.begin() + sizeof made.header}});
-        return &*extents_.insert(behind, made);
+        return &made_.emplace(offset, made).first->second;
     }
 
     /// Where the walk of the extent as the file has it ends, the journal goes on; an end mark is an end.
-    void complete(std::uint64_t extent, const std::vector<io::patch>& ranges)
+    void complete(const found_extent& extent, const std::vector<io::patch>& ranges)
     {
-        const found_extent& whole = *extent_around(extent);
         record_walker walker(file_);
-        const walk_end end = walker.walk(whole, [](const parsed_record&) {});
-        if (end.why != walk_end::reason::blank && end.why != walk_end::reason::invalid) {
+        const walk_end stopped = walker.walk(extent, [](const parsed_record&) {});
+        if (stopped.why != walk_end::reason::blank && stopped.why != walk_end::reason::invalid) {
             return;
         }
-        // In one piece: stored in part, it is the beginning of what it is to be, and the walk ends there.
-        io::patch rest{end.offset, {}};
+        const std::uint64_t begin = stopped.offset;
+        std::vector<std::byte> content(extent.end() - begin);
+        std::vector<bool> held(content.size() + 1);  // one more, so that the last piece ends
         for (const io::patch& each : ranges) {
-            const std::uint64_t behind = each.offset + each.bytes.size();
-            if (behind > rest.offset + rest.bytes.size()) {
-                rest.bytes.resize(behind - rest.offset);
-            }
-        }
-        rest.bytes.resize(rest.bytes.size() - file_.read_at(rest.offset, rest.bytes));
-        const std::vector<std::byte> present = rest.bytes;
-        for (const io::patch& each : ranges) {
-            const std::uint64_t from = std::max(each.offset, rest.offset);
-            const std::uint64_t to = std::min(each.offset + each.bytes.size(), rest.offset + rest.bytes.size());
+            const std::uint64_t from = std::max(each.offset, begin);
+            const std::uint64_t to = each.offset + each.bytes.size();
             if (from < to) {
-                std::memcpy(rest.bytes.data() + (from - rest.offset), each.bytes.data() + (from - each.offset),
-                            to - from);
+                std::memcpy(content.data() + (from - begin), each.bytes.data() + (from - each.offset), to - from);
+                std::fill(held.begin() + static_cast<std::ptrdiff_t>(from - begin),
+                          held.begin() + static_cast<std::ptrdiff_t>(to - begin), true);
             }
         }
-        if (rest.bytes != present) {
-            patches_.push_back(std::move(rest));
+        for (auto first = std::find(held.begin(), held.end(), true); first != held.end();) {
+            const auto last = std::find(first, held.end(), false);
+            add_unless_there(begin + static_cast<std::uint64_t>(first - held.begin()),
+                             std::span(content).subspan(static_cast<std::size_t>(first - held.begin()),
+                                                        static_cast<std::size_t>(last - first)));
+            first = std::find(last, held.end(), true);
+        }
+    }
+
+    void add_unless_there(std::uint64_t offset, std::span<const std::byte> wanted)
+    {
+        std::vector<std::byte> present(wanted.size());
+        const bool whole = file_.read_at(offset, present) == 0;
+        if (!whole || !std::equal(wanted.begin(), wanted.end(), present.begin())) {
+            patches_.push_back({offset, {wanted.begin(), wanted.end()}});
         }
     }
 
     const io::file& file_;
     const format::identity_block& identity_;
     const std::uint64_t file_size_;
-    std::vector<found_extent> extents_;  // sorted by offset; those that the journal makes come in
-    std::map<std::uint64_t, std::vector<io::patch>> ranges_;  // by their extent
+    std::vector<found_extent> extents_;                       // of the file, in order
+    std::map<std::uint64_t, found_extent> made_;              // by the journal
+    std::map<std::uint64_t, std::vector<io::patch>> ranges_;  // by the log extent that they belong to
     std::vector<io::patch> patches_;
 };
 

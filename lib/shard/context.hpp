@@ -21,8 +21,7 @@ struct context {
     std::uint64_t shard_table = 0;
     std::uint32_t shard_bits = 0;
     bool verify_reads = false;
-    io::file* data = nullptr;       // where durable operations write; none in a private index
-    bool small_log_pieces = false;  // the page cache holds the log in small pieces: io::file::fill::to_be_written
+    io::file* data = nullptr;  // where durable operations write; none in a private index
 
     /// True if [offset, offset + bytes) lies behind the fixed tables. What is stored elsewhere, on the word of bytes
     /// that may be forged, could make later checks useless.

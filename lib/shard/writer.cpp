@@ -73,10 +73,9 @@ log::record_fields writer::fields_for(format::record_kind kind, const target& wh
 std::uint64_t writer::write_behind_tail(const log::record_fields& fields, std::string_view key,
                                         std::string_view value)
 {
-    format::shard_block& mine = block();
+    const format::shard_block& mine = block();
     const std::uint64_t size = format::record_size(log::meta_of(fields), key.size(), value.size());
-    const bool journaled = all_.small_log_pieces && load_relaxed(all_.memory.superblock().journal.extent) != 0;
-    if (durable_ && !journaled) {
+    if (durable_) {
         append_to_file(fields, key, value, size);
         return size;
     }
@@ -85,9 +84,6 @@ std::uint64_t writer::write_behind_tail(const log::record_fields& fields, std::s
     // The lines of the next record, while nobody waits for them.
     for (std::uint64_t ahead = 0; ahead < 4 * 64; ahead += 64) {
         __builtin_prefetch(at + size + ahead, 1);
-    }
-    if (durable_ && !seeded_fault("append-not-registered")) {
-        store_release(mine.log_wanted, mine.log_tail + size);  // W5
     }
     return size;
 }

@@ -15,6 +15,7 @@ import time
 
 POWER = ("test_power", "power/nothing_durable_is_lost")
 FAILED = ("test_power", "failed_flush")
+JOURNAL = ("test_power", "journal")
 CRASH = ("test_process", "crash_points/beside_a_living_process")
 SHAPE = ("test_shard", "structure")
 EXTENTS = ("test_extents", "allocator")
@@ -34,6 +35,7 @@ RIGS = {
     "journal-not-replayed": (POWER,),
     "journal-lap-without-write-back": (POWER,),
     "journal-outlives-recovery": (POWER,),
+    "journal-not-settled": (JOURNAL,),
     "checkpoint-without-relaxed": (POWER,),
     "clean-flag-cleared-late": (POWER,),
     "clean-before-durable": (POWER,),

@@ -20,7 +20,7 @@ namespace kvdb::fuzz {
 
 /// Inputs are small, and so is their journal.
 inline const bool small_journals = [] {
-    test_journal_policy = {4 * 1'024, 0};
+    test_journal_policy = {4 * 1'024, 0, 1};
     return true;
 }();
 

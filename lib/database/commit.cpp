@@ -163,7 +163,7 @@ private:
         for (const request& each : requests_) {
             ranges.push_back(each.range);
         }
-        const auto entry = ranges.empty() ? std::nullopt : journal_.append(ranges);
+        const auto entry = journal_.append(ranges);
         if (entry) {
             ranges.assign(1, *entry);
         }

@@ -75,6 +75,9 @@ void journal::make() const
 
 std::optional<io::byte_range> journal::append(std::span<const io::byte_range> ranges)
 {
+    if (ranges.size() < current_journal_policy().least_ranges) {
+        return std::nullopt;
+    }
     std::uint64_t size = sizeof(format::journal_entry) + ranges.size() * sizeof(format::journal_range);
     for (const io::byte_range& each : ranges) {
         size += each.end - each.begin;

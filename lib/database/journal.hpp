@@ -27,14 +27,17 @@
 
 namespace kvdb {
 
-/// How long a journal is made, and from which size of the file on: for tests, small files have small ones.
+/// How long a journal is made, from which size of the file on, and for how many ranges it is used: a single one is a
+/// single request for the disk by itself, and then not written twice. For tests, small files have small ones.
 struct journal_policy {
 #ifdef KVDB_TEST_HOOKS
     std::uint64_t size = 32 * 1024;
     std::uint64_t least_file_size = 128 * 1024;
+    std::size_t least_ranges = 1;
 #else
     std::uint64_t size = format::max_journal_size;
     std::uint64_t least_file_size = 8 * format::max_journal_size;
+    std::size_t least_ranges = 2;
 #endif
 };
 #ifdef KVDB_TEST_HOOKS
@@ -55,7 +58,8 @@ public:
     journal(const shard::context& all, const io::file& data) noexcept : all_(all), data_(data) {}
 
     /// Writes an entry that holds the ranges. Returns what of the file has to be flushed for it to count; nothing if
-    /// there is no journal or the ranges are too many for one, and the caller has to flush the ranges themselves.
+    /// there is no journal, or the ranges are too few or too long for one, and the caller has to flush them
+    /// themselves.
     [[nodiscard]] std::optional<io::byte_range> append(std::span<const io::byte_range> ranges);
     /// What `append` wrote was flushed.
     void flushed() const;

@@ -183,7 +183,7 @@ void committed(database& db, contents& model)
 
 void add_journaled(album& pages)
 {
-    test_journal_policy = {4 * 1'024, 0};
+    test_journal_policy = {4 * 1'024, 0, 1};
     contents model;
     image made = pages.make(1, true, committed, model);
     pages.keep("journal-1", made, "with a journal, closed", &model);

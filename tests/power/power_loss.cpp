@@ -107,8 +107,10 @@ public:
         options how = with_shards(4);
         how.max_handles = 8;
         how.durable = source_.below(2) == 0 ? durability::relaxed : durability::sync;
-        // Without a journal, with one that begins anew at every few commits, and with one that lasts for longer.
-        constexpr journal_policy policies[] = {{0, ~std::uint64_t{0}}, {4 * 1'024, 0}, {64 * 1'024, 0}};
+        // Without a journal, with one that begins anew at every few commits, one for some of the commits alone, and
+        // one that lasts for longer.
+        constexpr journal_policy policies[] = {
+            {0, ~std::uint64_t{0}, 1}, {4 * 1'024, 0, 1}, {4 * 1'024, 0, 2}, {64 * 1'024, 0, 1}};
         test_journal_policy = policies[source_.below(std::size(policies))];
         test_crash_hook = on_point;
         db_ = database::open(file_, how);

@@ -304,7 +304,7 @@ BOOST_AUTO_TEST_CASE(the_repairer_dies_too)
 BOOST_AUTO_TEST_CASE(of_commits_with_a_small_journal)
 {
     constexpr std::uint64_t commits = 150;
-    test_journal_policy = {4 * 1'024, 0};
+    test_journal_policy = {4 * 1'024, 0, 1};
     how.durable = durability::sync;
     const auto few = [&] {
         auto mine = open(how);

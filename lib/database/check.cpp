@@ -3,6 +3,7 @@
 // that changed while it was looked at is looked at again.
 #include "database/check_shard.hpp"
 #include "database/engine.hpp"
+#include "database/file_head.hpp"
 #include "format/validate.hpp"
 
 #include <algorithm>
@@ -28,9 +29,7 @@ public:
         std::vector<stamp> before = stamps();
         std::vector<log::found_extent> extents = find();
         for (const log::found_extent& extent : extents) {
-            const bool of_log =
-                extent.kind() == format::extent_kind::log || extent.kind() == format::extent_kind::large;
-            total_ += of_log ? extent.bytes() : 0;
+            total_ += extent.holds_records() ? extent.bytes() : 0;
         }
         for (std::uint32_t shard = 0; shard < of_.identity().shard_count; ++shard) {
             for (int look = 1;; ++look) {
@@ -139,11 +138,7 @@ private:
 
     bool judge_checksum(const format::superblock& block)
     {
-        std::vector<format::shard_block> shards(block.identity.shard_count);
-        static_cast<void>(
-            of_.data().read_at(block.identity.shard_table_offset, std::as_writable_bytes(std::span(shards))));
-        const bool right =
-            block.state.clean_checksum == format::clean_checksum(block, shards.data(), block.identity.shard_count);
+        const bool right = clean_checksum_holds(of_.data(), block);
         if (!right) {
             fault(format::superblock_offset + offsetof(format::superblock, state) +
                       offsetof(format::state_block, clean_checksum),

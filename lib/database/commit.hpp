@@ -15,9 +15,8 @@
 // anew; requests are granted by counters that move only after the flush. A flush that fails poisons the file: nothing
 // is acknowledged from then on. The announcement in the attachment slot tells of one that nobody saw the end of: the
 // next commit writes the whole file anew. Invariants
-//   F1  log_durable only rises within an extent, by the leader, after a flush of all below it since the header, in
-//   its
-//       place or in the journal (J1, J2 of database/journal.hpp).
+//   F1  log_durable only rises within an extent, by the leader, after a flush of all below it since the header: in
+//       its place, or in the journal (J1, J2 of database/journal.hpp).
 //   F2  whole_done and behind_done are what the wanted counters were before a flush of the whole file began.
 #ifndef KVDB_DATABASE_COMMIT_HPP
 #define KVDB_DATABASE_COMMIT_HPP

@@ -31,13 +31,7 @@ session::trust session::judge_volatile(std::uint64_t file_size) const
         return trust::none;
     }
     if (state.clean == 1) {
-        std::vector<format::shard_block> shards(head.block.identity.shard_count);
-        const auto bytes = std::as_writable_bytes(std::span(shards));
-        const bool whole = data_.read_at(head.block.identity.shard_table_offset, bytes) == 0;
-        return whole && state.clean_checksum ==
-                            format::clean_checksum(head.block, shards.data(), head.block.identity.shard_count)
-                   ? trust::clean
-                   : trust::none;
+        return clean_checksum_holds(data_, head.block) ? trust::clean : trust::none;
     }
     format::file_identity now{};
     const bool same = state.clean == 0 && data_.identify(now) &&

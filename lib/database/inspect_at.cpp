@@ -149,8 +149,7 @@ std::optional<newest> newest_record(const specimen& seen, std::uint32_t shard, s
     std::optional<newest> best;
     log::record_walker walker(seen.file());
     for (const log::found_extent& extent : log::find_extents(seen.file(), seen.identity(), seen.usable())) {
-        if (extent.header.shard != shard || extent.kind() == format::extent_kind::index ||
-            extent.kind() == format::extent_kind::journal) {
+        if (extent.header.shard != shard || !extent.holds_records()) {
             continue;
         }
         walker.walk(extent, [&](const log::parsed_record& record) {
@@ -234,9 +233,7 @@ std::vector<inspected_field> inspect_at(const std::filesystem::path& path, std::
         describe_table(out, seen, offset);
     } else if (const auto extent = extent_around(seen, offset)) {
         describe_extent(out, seen, extent->offset, extent->header);
-        const bool has_records =
-            extent->kind() == format::extent_kind::log || extent->kind() == format::extent_kind::large;
-        if (has_records && offset >= extent->offset + format::extent_header_size) {
+        if (extent->holds_records() && offset >= extent->offset + format::extent_header_size) {
             static_cast<void>(describe_record_around(out, seen, *extent, offset));
         }
     } else {

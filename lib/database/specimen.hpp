@@ -3,6 +3,7 @@
 #ifndef KVDB_DATABASE_SPECIMEN_HPP
 #define KVDB_DATABASE_SPECIMEN_HPP
 
+#include "database/file_head.hpp"
 #include "format/validate.hpp"
 #include "io/file.hpp"
 #include "log/journal.hpp"
@@ -66,19 +67,10 @@ public:
         }
         return result;
     }
-    /// Marked clean, under the checksum that goes with it.
-    [[nodiscard]] bool is_clean() const
-    {
-        std::vector<format::shard_block> shards(identity().shard_count);
-        const auto bytes = std::as_writable_bytes(std::span(shards));
-        return block_.state.clean == 1 && file_.read_at(identity().shard_table_offset, bytes) == 0 &&
-               block_.state.clean_checksum == format::clean_checksum(block_, shards.data(), identity().shard_count);
-    }
-
     /// Shows the log of an unclean file as recovery would complete it.
     void complete_log()
     {
-        if (!is_clean()) {
+        if (block_.state.clean != 1 || !clean_checksum_holds(file_, block_)) {
             file_.overlay(log::missing_from_log(file_, block_.identity, usable()));
         }
     }

@@ -23,6 +23,10 @@ struct found_extent {
     [[nodiscard]] std::uint64_t bytes() const noexcept { return std::uint64_t{header.units} * format::unit_size; }
     [[nodiscard]] std::uint64_t end() const noexcept { return offset + bytes(); }
     [[nodiscard]] format::extent_kind kind() const noexcept { return static_cast<format::extent_kind>(header.kind); }
+    [[nodiscard]] bool holds_records() const noexcept
+    {
+        return kind() == format::extent_kind::log || kind() == format::extent_kind::large;
+    }
 };
 
 /// All extents from the first to `limit`: run by run over valid headers, unit by unit over everything else.

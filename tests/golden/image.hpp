@@ -91,7 +91,7 @@ inline std::vector<placed_record> records_of(const image& of, std::vector<log::f
     const auto found = log::find_extents(file, of.identity(), of.bytes.size());
     log::record_walker walker(file);
     for (const log::found_extent& extent : found) {
-        if (extent.kind() == format::extent_kind::log || extent.kind() == format::extent_kind::large) {
+        if (extent.holds_records()) {
             walker.walk(extent, [&](const log::parsed_record& record) {
                 all.push_back({extent, record, std::string(record.key)});
                 all.back().record.key = {};

@@ -183,8 +183,7 @@ private:
     database db_;
     std::vector<failure> failures_;
     std::uint64_t rarity_ = 1;
-    bool
-        small_;  // few flushes of the whole file, which would hide what the journal owes: small values, seldom closed
+    bool small_;  // small values, seldom closed: flushes of the whole file would hide what the journal owes
 };
 
 life* life::current_ = nullptr;

@@ -36,8 +36,8 @@ struct reason_is {
 /// Has every lock taken once, so that whatever programs the dead left armed are carried out: shards' and allocator's.
 void finish_for_the_dead(database& db);
 
-/// Nothing wrong anywhere, and every way of counting agrees. Nobody may write meanwhile, nor have
-/// left a program armed. Returns what `check` said.
+/// Nothing wrong anywhere, and every way of counting agrees. Nobody may write meanwhile, nor have left a program
+/// armed. Returns what `check` said.
 check_report expect_whole(const database& db);
 /// The same through a read-only handle and a writing one.
 void expect_whole_file(const std::filesystem::path& path);

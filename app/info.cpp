@@ -59,6 +59,7 @@ std::string as_text(const invocation& call, const statistics& found)
     out.add("on disk", full_size(found.disk_bytes));
     out.add("live", full_size(found.live_bytes));
     out.add("dead", full_size(found.dead_bytes));
+    out.add("limbo", full_size(found.limbo_bytes));
     out.add("log", full_size(found.log_bytes));
     out.add("index", full_size(found.index_bytes));
     out.add("journal", full_size(found.journal_bytes));
@@ -104,6 +105,7 @@ std::string as_json(const invocation& call, const statistics& found)
                                 {"disk_bytes", found.disk_bytes},
                                 {"live_bytes", found.live_bytes},
                                 {"dead_bytes", found.dead_bytes},
+                                {"limbo_bytes", found.limbo_bytes},
                                 {"log_bytes", found.log_bytes},
                                 {"index_bytes", found.index_bytes},
                                 {"journal_bytes", found.journal_bytes},
@@ -138,7 +140,8 @@ const command info_command{
     "info",
     "",
     "print size, state and who has the database open",
-    "Live bytes are records that can be found; dead ones were replaced or removed.\n"
+    "Live bytes are records that can be found; dead ones were replaced or removed. In limbo is space\n"
+    "that holds nothing any more and is free behind the next sync.\n"
     "Writers are handles that are attached for writing.\n",
     takes_json,
     nullptr,

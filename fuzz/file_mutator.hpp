@@ -290,8 +290,13 @@ private:
         const std::uint64_t size_class = below(chance(80) ? 6 : format::size_classes);
         const std::uint64_t head =
             512 + offsetof(format::allocator_block, free_lists) + 8 * (run_class * format::size_classes + size_class);
-        const format::free_run run{chance(80) ? (std::uint64_t{1} << size_class) : some_word(1),
-                                   chance(50) ? now.load<std::uint64_t>(head) : some_offset()};
+        const std::uint64_t size = chance(80)
+                                       ? format::make_free_size(std::uint64_t{1} << size_class,
+                                                                static_cast<std::uint32_t>(run_class), chance(10))
+                                       : some_word(1);
+        const std::uint64_t seed = now.load<format::superblock>(format::superblock_offset).identity.seed;
+        const format::free_run run{size, chance(50) ? now.load<std::uint64_t>(head) : some_offset(),
+                                   chance(80) ? 0 : some_offset(), format::free_run_check(size, seed, at)};
         now.store(at + format::free_run_offset, run);
         now.store(head, at);
     }

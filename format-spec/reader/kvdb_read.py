@@ -6,7 +6,7 @@ It is written from format.md alone and shares no code with any other implementat
 library and never writes to the file.
 
     kvdb_read.py list FILE      the entries, one JSON object a line, sorted by the bytes of the key
-    kvdb_read.py check FILE     the checks C1 to C24 of section 12
+    kvdb_read.py check FILE     the checks C1 to C26 of section 12
     kvdb_read.py header FILE    the fields of the header and of the tables, with their offsets
     kvdb_read.py dump FILE      the extents and their records in the order of the file
 
@@ -42,7 +42,7 @@ UNIT = 1024
 MAX_FILE_SIZE = 1 << 42
 SLOT_SIZE = 4096
 SHARD_TABLE = 12288
-SHARD_SIZE = 384
+SHARD_SIZE = 448
 ATTACHMENT_SIZE = 64
 SEGMENT_SIZE = 4160
 MAX_LOG_EXTENT = 262144
@@ -369,18 +369,19 @@ JOURNAL_BLOCK = ((0, "Q", "extent"), (8, "Q", "next"))
 ALLOCATOR_AT = 512
 ALLOCATOR = (
     (0, "2Q", "frontiers[0]"), (16, "2Q", "frontiers[1]"), (32, "Q", "free_bytes"), (40, "Q", "next_order"),
-    (48, "Q", "limbo_head"), (56, "Q", "limbo_tail"), (64, "32Q", "free_lists[0]"), (320, "32Q", "free_lists[1]"),
-    (576, "Q", "log_bytes"), (584, "Q", "index_bytes"), (640, "Q", "intent.armed"),
+    (64, "32Q", "free_lists[0]"), (320, "32Q", "free_lists[1]"), (576, "Q", "log_bytes"), (584, "Q", "index_bytes"),
+    (640, "Q", "intent.armed"),
 )  # fmt: skip
 CHECKPOINT = (
     (0, "Q", "checksum"), (8, "Q", "number"), (16, "Q", "incarnation"), (24, "Q", "finished_unix_ms"),
     (64, "256Q", "marks"),
 )  # fmt: skip
 SHARD_NAMES = (
-    "shape", "directory", "commit", None, None, None, "left_from", "left_to", "lock", "next_sequence", "log_extent", "log_tail",
-    "log_end", "base_sequence", "nonce", "accepted_log", "entries", "live_bytes", "dead_bytes", "index_tail",
-    "index_end", "free_segment", "segments", "accepted_index", "incoming_log", "incoming_index", "log_bytes",
-    "index_bytes", "boundary", None, "log_wanted", "log_durable", "intent.armed",
+    "shape", "directory", "commit", "promised", "index_extents", None, "left_from", "left_to", "lock", "next_sequence",
+    "log_extent", "log_tail", "log_end", "base_sequence", "nonce", "accepted_log", "entries", "live_bytes",
+    "dead_bytes", "index_tail", "index_end", "free_segment", "segments", "log_dead", "incoming_log", "incoming_index",
+    "log_bytes", "index_bytes", "boundary", "accepted_index", "log_wanted", "log_durable", "intent.armed",
+    *[None] * 17, "filled", "emptying", "limbo", "limbo_bytes", "releasing", "releasing_bytes",
 )  # fmt: skip
 SHARD = tuple((8 * i, "Q", name) for i, name in enumerate(SHARD_NAMES) if name)
 SHARD_OFFSETS = {name: offset for offset, _, name in SHARD}
@@ -543,21 +544,22 @@ class Header:
 # ---------------------------------------------------------------------------------------------------------------------
 # Extents, section 5
 
-Extent = namedtuple("Extent", "offset kind shard size order nonce base_sequence")
-EXTENT_STRUCT = struct.Struct("<QHHIQQQ")
+Extent = namedtuple("Extent", "offset kind shard size order nonce base_sequence link wear since")
+EXTENT_STRUCT = struct.Struct("<QHHIQQQQQQ")
+LINK_AT, WEAR_AT = 40, 48
 
 
-def parse_extent(data, at, offset, header):
+def parse_extent(data, at, offset, header, any_checksum=False):
     """The extent at offset, whose header is at data[at:], or None (5.1)."""
-    checksum, kind, shard, units, order, nonce, base = EXTENT_STRUCT.unpack_from(data, at)
+    checksum, kind, shard, units, order, nonce, base, link, wear, since = EXTENT_STRUCT.unpack_from(data, at)
     if kind not in EXTENT_KINDS or shard >= header.shard_count or units == 0:
         return None
     size = UNIT * units
     if offset + size > header.end or size > MAX_EXTENT.get(kind, size):
         return None
-    if hash64(data[at + 8 : at + 40], header.seed + offset & M64) != checksum:
+    if not any_checksum and hash64(data[at + 8 : at + 40], header.seed + offset & M64) != checksum:
         return None
-    return Extent(offset, kind, shard, size, order, nonce, base)
+    return Extent(offset, kind, shard, size, order, nonce, base, link, wear, since)
 
 
 def walk_extents(file, header):
@@ -576,6 +578,66 @@ def walk_extents(file, header):
                 offset += extent.size
             else:
                 offset += UNIT
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Lists of extents, section 5.6
+
+
+class Lists:
+    """The lists of one shard of a clean file, and their part of C25."""
+
+    IN_LIMBO = ("limbo", "releasing")
+    NAMES = IN_LIMBO + ("filled", "emptying", "index_extents")
+    ALLOWED = {
+        LOG: IN_LIMBO + ("filled", "emptying"),
+        LARGE: IN_LIMBO + ("emptying",),
+        INDEX: IN_LIMBO + ("index_extents",),
+    }
+
+    def __init__(self, file, header, shard, own, extents):
+        """`own` are the extents of this shard, `extents` all of them."""
+        self.damage = []  # C25: (offset of the word that leads astray, what)
+        self.members = {}  # by the name of the list: its extents, and their offsets
+        self.offsets = {}
+        valid = {extent.offset: extent for extent in own if extent.kind != JOURNAL}
+        for name in self.NAMES:
+            members, met = [], set()
+            word_at = SHARD_TABLE + SHARD_SIZE * shard + SHARD_OFFSETS[name]
+            at = header.shards[shard][name]
+            while at:
+                extent = valid.get(at)
+                if extent is None and name == "releasing":
+                    extent = released_extent(file, header, shard, at, extents)
+                if extent is None or at in met:
+                    what = "which was met before" if extent else "where no extent of this shard is"
+                    self.damage.append((word_at, "the list `%s` leads to %d, %s" % (name, at, what)))
+                    break
+                met.add(at)
+                members.append(extent)
+                word_at = at + LINK_AT
+                at = (extent.link & M32) * UNIT
+            self.members[name], self.offsets[name] = members, met
+
+    def in_limbo(self, extent):
+        return any(extent.offset in self.offsets[name] for name in self.IN_LIMBO)
+
+    def places(self, extent):
+        """(lists that the extent is in and may be in, lists that it is in but may not be in by its kind)."""
+        names = [name for name in self.NAMES if extent.offset in self.offsets[name]]
+        allowed = self.ALLOWED[extent.kind]
+        return [name for name in names if name in allowed], [name for name in names if name not in allowed]
+
+    def limbo_bytes(self):
+        return sum(extent.size for name in self.IN_LIMBO for extent in self.members[name])
+
+
+def released_extent(file, header, shard, at, extents):
+    """The extent of this shard at this offset whose checksum alone is wrong, or None."""
+    if at % UNIT or at < header.first_extent or at + UNIT > header.end or overlapped(extents, at, at + 1):
+        return None
+    extent = parse_extent(file.read(at, EXTENT_HEADER), 0, at, header, any_checksum=True)
+    return extent if extent and extent.shard == shard and extent.kind != JOURNAL else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -817,11 +879,11 @@ class Content:
         self.sizes = array("Q")
         self.copies = {}  # number -> [(offset, size)], other records as good as the winner
         self.earlier = {}  # number -> {sequence: offset of the first value record}, for keys with several records
-        self.total_bytes = 0
+        self.taken = {}  # offset of an extent -> sum of the sizes of the records taken there
 
-    def add(self, record, key_hash):
+    def add(self, record, key_hash, extent):
         """Takes a record. Returns the offset of a value record with the same key and sequence number, or None."""
-        self.total_bytes += record.size
+        self.taken[extent.offset] = self.taken.get(extent.offset, 0) + record.size
         number = self.ids.setdefault(record.key, len(self.hashes))
         if number == len(self.hashes):
             self.hashes.append(key_hash)
@@ -833,6 +895,17 @@ class Content:
         twin = self._remember(number, record)
         self._contest(number, record)
         return twin
+
+    def add_from_limbo(self, record, key_hash):
+        """The same for a record that does not count. After all those that do."""
+        number = self.ids.setdefault(record.key, len(self.hashes))
+        if number == len(self.hashes):
+            self.hashes.append(key_hash)
+            self.sequences.append(0)
+            self.kinds.append(0)  # no winner
+            self.offsets.append(0)
+            self.sizes.append(0)
+        return self._remember(number, record)
 
     def _remember(self, number, record):
         earlier = self.earlier.get(number)
@@ -864,6 +937,24 @@ class Content:
         """(offset, size) of the records any of which may count as the winner of this key."""
         return [(self.offsets[number], self.sizes[number])] + self.copies.get(number, [])
 
+    def settle(self, number, offset):
+        """Makes the one of the candidates that is at this offset the winner, and the others losers."""
+        self.sizes[number] = dict(self.candidates(number))[offset]
+        self.offsets[number] = offset
+        del self.copies[number]
+
+    def total_bytes(self):
+        return sum(self.taken.values())
+
+    def dead_bytes(self):
+        """{offset of an extent: sum of the sizes of the records there that are no winning values}."""
+        dead = dict(self.taken)
+        starts = sorted(dead)
+        for kind, offset, size in zip(self.kinds, self.offsets, self.sizes):
+            if kind == VALUE:
+                dead[starts[bisect_left(starts, offset) - 1]] -= size
+        return dead
+
 
 def value_place(file, offset):
     """(offset, length) of the value of a record known to be valid."""
@@ -889,23 +980,25 @@ def describe(key):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# One shard: content, C12 to C21, C23 and the index of section 8
+# One shard: content, C12 to C21, C23, C25, C26 and the index of section 8
 
 
 class ShardCheck:
-    """All that is judged of one shard. `extents` are those of this shard."""
+    """All that is judged of one shard. `extents` are those of this shard; `lists` is None for an unclean file."""
 
-    def __init__(self, file, header, shard, extents):
+    def __init__(self, file, header, shard, extents, lists):
         self.file = file
         self.header = header
         self.shard = shard
-        self.extents = extents
+        self.lists = lists
+        self.in_limbo = [extent for extent in extents if lists and lists.in_limbo(extent)]
+        self.extents = [extent for extent in extents if not lists or not lists.in_limbo(extent)]
         self.block = header.shards[shard]
         self.content = Content()
         self.faults = Faults()
         self.records = 0
         self.dropped = 0
-        self.with_records = set()  # offsets of extents
+        self.large_keys = {}  # offset of a large extent -> number of the key of its record
 
     def field_at(self, name):
         return SHARD_TABLE + SHARD_SIZE * self.shard + SHARD_OFFSETS[name]
@@ -920,6 +1013,9 @@ class ShardCheck:
         for extent in self.extents:
             if extent.kind in HOLD_RECORDS:
                 self._walk(extent)
+        for extent in self.in_limbo:
+            if extent.kind in HOLD_RECORDS:
+                self._walk_in_limbo(extent)
         if self.header.clean:
             self._check_intent()
             self._check_log_extent()
@@ -935,23 +1031,45 @@ class ShardCheck:
                 self._check_log_end(extent, q)
         if self.header.clean and extent.kind == LARGE and not records:
             self.fault(extent.offset, "C15", "the large extent has no valid record")
-        seed, shard, take = self.header.seed, self.shard, self.content.add
-        shift = 64 - (self.header.shard_count.bit_length() - 1)  # section 7
+        take = self.content.add
         limit = self.block["next_sequence"] if self.header.clean else 1 << 64
-        for record in records:
-            key_hash = hash64(record.key, seed)
-            if key_hash >> shift != shard:
-                text = "the key %s belongs to shard %d" % (describe(record.key), key_hash >> shift)
-                self.fault(record.offset, "C12", text)
-                continue
-            self.with_records.add(extent.offset)
+        for record, key_hash in self._of_this_shard(records):
             if record.sequence >= limit:
                 text = "sequence number %d is not below `next_sequence` %d" % (record.sequence, limit)
                 self.fault(record.offset, "C17", text)
-            twin = take(record, key_hash)
-            if twin is not None and not equal_values(self.file, record, twin):
-                text = "the record at %d has the same key and sequence number, but another value" % twin
-                self.fault(record.offset, "C13", text)
+            twin = take(record, key_hash, extent)
+            if extent.kind == LARGE:
+                self.large_keys[extent.offset] = self.content.ids[record.key]
+            if twin is not None:
+                self._compare(record, twin)
+
+    def _walk_in_limbo(self, extent):
+        """C12 and C13 for records that do not count."""
+        records, _, _, dropped = walk_extent(self.file, extent)
+        self.records += len(records)
+        self.dropped += dropped
+        for record, key_hash in self._of_this_shard(records):
+            twin = self.content.add_from_limbo(record, key_hash)
+            if twin is not None:
+                self._compare(record, twin)
+
+    def _of_this_shard(self, records):
+        """C12: (record, hash of its key) of those that belong to this shard."""
+        seed, shard = self.header.seed, self.shard
+        shift = 64 - (self.header.shard_count.bit_length() - 1)  # section 7
+        for record in records:
+            key_hash = hash64(record.key, seed)
+            if key_hash >> shift == shard:
+                yield record, key_hash
+            else:
+                text = "the key %s belongs to shard %d" % (describe(record.key), key_hash >> shift)
+                self.fault(record.offset, "C12", text)
+
+    def _compare(self, record, twin):
+        """C13."""
+        if not equal_values(self.file, record, twin):
+            text = "the record at %d has the same key and sequence number, but another value" % twin
+            self.fault(record.offset, "C13", text)
 
     def _check_intent(self):
         """C14 for this shard."""
@@ -964,10 +1082,14 @@ class ShardCheck:
         zeros = is_zero(self.file.read(q, RECORD_HEADER))
         if zeros and block["log_extent"] == extent.offset and block["log_tail"] == q:
             return
-        handed = block["incoming_log"] != block["accepted_log"] and block["incoming_log"] & M32 == extent.offset // UNIT
-        if zeros and handed and q == extent.offset + EXTENT_HEADER:
+        if zeros and self._handed("log") == extent.offset and q == extent.offset + EXTENT_HEADER:
             return
         self.fault(q, "C15", "the log extent at %d ends here without an end mark" % extent.offset)
+
+    def _handed(self, use):
+        """Offset of the run that was handed over for the log or the index and not taken, or None."""
+        word = self.block["incoming_" + use]
+        return None if word == self.block["accepted_" + use] else (word & M32) * UNIT
 
     def _check_log_tail(self, extent, q):
         """C16 for the place where the walk of the shard's own extent ended."""
@@ -995,7 +1117,7 @@ class ShardCheck:
                 self.field_fault(name, "C16", "the extent says %d" % right)
 
     def _check_index(self):
-        """C18 to C21, C23."""
+        """C18 to C21, C23, C25, C26."""
         index = IndexCheck(self.file, self.shard, self.block, self.extents, self.content)
         index.run()
         for offset, what in index.damage:
@@ -1007,28 +1129,31 @@ class ShardCheck:
             counts = index.counts
             self.faults.merge(index.wrong_slots)
             self._check_reached(counts)
+            self._settle(counts, index.chosen)
             self._check_incoming(index)
             for name, what in index.wrong_space():
                 self.field_fault(name, "C23", what)
-        self._check_totals(counts, index.chosen)
+            self._check_lists()
+            self._check_wear()
+        self._check_totals()
 
     def _check_incoming(self, index):
         """C23 for runs that were handed over and not taken."""
         block = self.block
-        for kind, name, taken in ((LOG, "incoming_log", "accepted_log"), (INDEX, "incoming_index", "accepted_index")):
-            if block[name] == block[taken]:
+        for kind, use in ((LOG, "log"), (INDEX, "index")):
+            at = self._handed(use)
+            if at is None:
                 continue
-            at = (block[name] & M32) * UNIT
             run = next((e for e in self.extents if e.offset == at and e.kind == kind), None)
             if run is None:
                 used = True
             elif kind == LOG:
-                used = at == block["log_extent"] or at in self.with_records
+                used = at == block["log_extent"] or at in self.content.taken
             else:
                 inside = any(at < block[word] < at + run.size for word in ("index_tail", "free_segment"))
                 used = inside or index.holds(at, at + run.size)
             if used:
-                self.field_fault(name, "C23", "where no empty run of this shard is")
+                self.field_fault("incoming_" + use, "C23", "where no empty run of this shard is")
 
     def _check_reached(self, counts):
         """C19."""
@@ -1040,8 +1165,14 @@ class ShardCheck:
                 text = "%s slots lead to the key %s" % (("no", "", "several")[counts[number]], describe(key))
                 self.fault(content.offsets[number], "C19", text)
 
-    def _check_totals(self, counts, chosen):
-        """C21. Which of several copies counts as the winner is for the index to say."""
+    def _settle(self, counts, chosen):
+        """Which of several copies counts as the winner is for the index to say, where it names one of them (5.6)."""
+        for number in list(self.content.copies):
+            if counts[number] == 1:
+                self.content.settle(number, chosen[number])
+
+    def _check_totals(self):
+        """C21. Where copies are left, any of them may be the winner."""
         content, block = self.content, self.block
         if block["entries"] != content.entries():
             self.field_fault("entries", "C21", "there are %d" % content.entries())
@@ -1050,8 +1181,6 @@ class ShardCheck:
             for number, kind in enumerate(content.kinds):
                 if kind == VALUE:
                     sizes = [size for _, size in content.candidates(number)]
-                    if number in content.copies and counts and counts[number] == 1:
-                        sizes = [size for offset, size in content.candidates(number) if offset == chosen[number]]
                     low, high = low + min(sizes), high + max(sizes)
         else:
             low = high = sum(size for size, kind in zip(content.sizes, content.kinds) if kind == VALUE)
@@ -1059,8 +1188,67 @@ class ShardCheck:
         if not low <= live <= high:
             self.field_fault("live_bytes", "C21", "there are %d" % low)
             live = low
-        if block["dead_bytes"] != content.total_bytes - live:
-            self.field_fault("dead_bytes", "C21", "there are %d" % (content.total_bytes - live))
+        dead = content.total_bytes() - live
+        if block["dead_bytes"] != dead:
+            self.field_fault("dead_bytes", "C21", "there are %d" % dead)
+
+    def _check_lists(self):
+        """C25."""
+        for offset, what in self.lists.damage:
+            self.fault(offset, "C25", what)
+        for extent in self.extents + self.in_limbo:
+            if extent.kind == JOURNAL:
+                continue
+            right, wrong = self.lists.places(extent)
+            kind = EXTENT_KINDS[extent.kind]
+            for name in wrong:
+                self.fault(extent.offset, "C25", "the extent of kind %s is in the list `%s`" % (kind, name))
+            fewest, most = self._other_places(extent)
+            if not fewest <= 1 - len(right) <= most:
+                text = "the extent of kind %s is in %d of the places where it is to be in one"
+                self.fault(extent.offset, "C25", text % (kind, len(right) + most))
+
+    def _other_places(self, extent):
+        """In how many of the places that are no lists the extent is: at least and at most."""
+        at = extent.offset
+        if extent.kind == LOG:
+            count = (at == self.block["log_extent"]) + (at == self._handed("log"))
+        elif extent.kind == INDEX:
+            count = int(at == self._handed("index"))
+        else:
+            count = int(self._may_hold_winner(extent))
+            if count and self.large_keys[at] in self.content.copies:
+                return 0, 1  # none of the copies is known to be the winner; C19 has told of them
+        return count, count
+
+    def _may_hold_winner(self, extent):
+        """Whether the record of a large extent is the winner of its key, or one of the copies that may be."""
+        number = self.large_keys.get(extent.offset)
+        winners = self.content.candidates(number) if number is not None else []
+        return any(offset == extent.offset + EXTENT_HEADER for offset, _ in winners)
+
+    def _check_wear(self):
+        """C26, without what is in limbo.
+
+        Extents with copies of which none is known to be the winner are passed over; C19 has told of them.
+        """
+        block, content, lists = self.block, self.content, self.lists
+        dead = content.dead_bytes()
+        starts = sorted(dead)
+        doubtful = set()
+        for number in content.copies:
+            for offset, _ in content.candidates(number):
+                doubtful.add(starts[bisect_left(starts, offset) - 1])
+        if block["log_extent"] not in doubtful and block["log_dead"] != dead.get(block["log_extent"], 0):
+            self.field_fault("log_dead", "C26", "there are %d" % dead.get(block["log_extent"], 0))
+        for extent in lists.members["filled"]:
+            at, worn = extent.offset, extent.wear & M32
+            if at not in doubtful and not lists.in_limbo(extent) and worn != dead.get(at, 0):
+                text = "by its `wear` the extent has %d dead bytes, there are %d" % (worn, dead.get(at, 0))
+                self.fault(at + WEAR_AT, "C26", text)
+        if block["limbo_bytes"] + block["releasing_bytes"] & M64 != lists.limbo_bytes():
+            text = "with `releasing_bytes` %d, in limbo are %d" % (block["releasing_bytes"], lists.limbo_bytes())
+            self.field_fault("limbo_bytes", "C26", text)
 
 
 class IndexCheck:
@@ -1295,9 +1483,12 @@ def judge_run(file, header, extents, extent_starts, runs, at):
         return "is at no place for one", 0
     if at in runs:
         return "was met before", 0
-    units = file.u64(at + 64)
+    size, _, _, check = WORDS[4].unpack(file.read(at + 64, 32))
+    units = size & (1 << 48) - 1
     if units == 0 or units > (header.end - at) // UNIT:
         return "has %d units" % units, 0
+    if hash64(U64.pack(size), header.seed ^ at) != check:
+        return "has a wrong check", 0
     i = bisect_right(extent_starts, at + UNIT * units - 1) - 1
     if i >= 0 and extents[i].offset + extents[i].size > at:
         return "overlaps the extent at %d" % extents[i].offset, 0
@@ -1311,8 +1502,8 @@ ShardResult = namedtuple("ShardResult", "faults records entries dropped listing"
 _worker = {}
 
 
-def judge_shard(file, header, shard, extents, with_listing):
-    check = ShardCheck(file, header, shard, extents)
+def judge_shard(file, header, shard, extents, lists, with_listing):
+    check = ShardCheck(file, header, shard, extents, lists)
     check.run()
     content = check.content
     listing = []
@@ -1325,8 +1516,8 @@ def start_worker(file, header):
     _worker["file"], _worker["header"] = file, header
 
 
-def work(shard, extents, with_listing):
-    return judge_shard(_worker["file"], _worker["header"], shard, extents, with_listing)
+def work(shard, extents, lists, with_listing):
+    return judge_shard(_worker["file"], _worker["header"], shard, extents, lists, with_listing)
 
 
 def judge_shards(file, header, extents, jobs, with_listing):
@@ -1334,16 +1525,19 @@ def judge_shards(file, header, extents, jobs, with_listing):
     by_shard = [[] for _ in range(header.shard_count)]
     for extent in extents:
         by_shard[extent.shard].append(extent)
+    lists = [None] * header.shard_count
+    if header.clean:
+        lists = [Lists(file, header, shard, mine, extents) for shard, mine in enumerate(by_shard)]
     amount = sum(extent.size for extent in extents if extent.kind in HOLD_RECORDS)
     jobs = min(jobs, header.shard_count)
     if jobs <= 1 or amount < SMALL_WORK:
         for shard, mine in enumerate(by_shard):
-            yield judge_shard(file, header, shard, mine, with_listing)
+            yield judge_shard(file, header, shard, mine, lists[shard], with_listing)
         return
-    yield from judge_in_parallel(file, header, by_shard, jobs, with_listing)
+    yield from judge_in_parallel(file, header, by_shard, lists, jobs, with_listing)
 
 
-def judge_in_parallel(file, header, by_shard, jobs, with_listing):
+def judge_in_parallel(file, header, by_shard, lists, jobs, with_listing):
     # Imported here alone: small files, which need no further process, are checked in less time than this takes.
     import concurrent.futures
     import multiprocessing
@@ -1352,7 +1546,8 @@ def judge_in_parallel(file, header, by_shard, jobs, with_listing):
     context = multiprocessing.get_context(method)
     try:
         with concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker, (file, header)) as pool:
-            futures = [pool.submit(work, shard, mine, with_listing) for shard, mine in enumerate(by_shard)]
+            pairs = enumerate(zip(by_shard, lists))
+            futures = [pool.submit(work, shard, mine, its, with_listing) for shard, (mine, its) in pairs]
             futures.reverse()
             while futures:
                 yield futures.pop().result()
@@ -1548,7 +1743,8 @@ def command_dump(file, options):
     for extent in find_extents(file, header):
         where = (extent.offset, EXTENT_KINDS[extent.kind], extent.shard, extent.size, extent.order)
         print("%d extent %s shard %d, %d bytes, order %d, " % where, end="")
-        print("nonce 0x%016x, base sequence 0x%x" % (extent.nonce, extent.base_sequence))
+        print("nonce 0x%016x, base sequence 0x%x" % (extent.nonce, extent.base_sequence), end="")
+        print(", link 0x%x, wear 0x%x, since 0x%x" % (extent.link, extent.wear, extent.since))
         if extent.kind not in HOLD_RECORDS:
             continue
         records, q, how, dropped = walk_extent(file, extent)

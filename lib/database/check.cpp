@@ -57,6 +57,10 @@ private:
         std::uint64_t incoming;
         std::uint64_t accepted;
         std::uint64_t index_tail;
+        std::uint64_t log_tail;
+        std::uint64_t emptying;
+        std::uint64_t limbo;
+        std::uint64_t releasing;
         bool operator==(const stamp&) const = default;
     };
 
@@ -68,7 +72,11 @@ private:
                 load_acquire(block.intent.armed),
                 load_acquire(block.incoming_log) ^ load_acquire(block.incoming_index),
                 load_acquire(block.accepted_log) ^ load_acquire(block.accepted_index),
-                load_acquire(block.index_tail)};
+                load_acquire(block.index_tail),
+                load_acquire(block.log_tail),
+                load_acquire(block.emptying),
+                load_acquire(block.limbo),
+                load_acquire(block.releasing)};
     }
     [[nodiscard]] std::vector<stamp> stamps() const
     {
@@ -257,8 +265,10 @@ void file_check::judge_space()
                     break;
                 }
                 const auto& run = of_.memory().at<format::free_run>(at + format::free_run_offset);
-                const std::uint64_t units = load_relaxed(run.units);
-                if (units == 0 || units > (end - at) / format::unit_size) {
+                const format::free_run seen{load_relaxed(run.size), 0, 0, load_relaxed(run.check)};
+                const std::uint64_t units = seen.units();
+                if (units == 0 || units > (end - at) / format::unit_size ||
+                    seen.check != format::free_run_check(seen.size, of_.identity().seed, at)) {
                     found.push_back({at, "C22: the free run has an impossible length"});
                     break;
                 }

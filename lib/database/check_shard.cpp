@@ -2,10 +2,11 @@
 #include "database/check_shard.hpp"
 
 #include "base/hash.hpp"
-#include "shard/record_view.hpp"
+#include "shard/reader.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace kvdb {
 
@@ -19,6 +20,32 @@ shard_check::shard_check(const shard::context& all, const io::file& data, std::u
         if (extent.header.shard == shard && !unpublished && extent.kind() != format::extent_kind::journal) {
             ++extent_count_;
             (extent.kind() == format::extent_kind::index ? index_extents_ : log_extents_).push_back(extent);
+        }
+    }
+    if (judge_index_) {
+        sort_out_limbo();
+    }
+}
+
+/// What is in limbo holds nothing that counts; a copy of each live record that was there is elsewhere.
+void shard_check::sort_out_limbo()
+{
+    std::uint64_t most = log_extents_.size() + index_extents_.size();
+    for (const std::uint64_t& list : {std::cref(block().limbo), std::cref(block().releasing)}) {
+        for (std::uint64_t at = load_acquire(list); at != 0 && most != 0; --most) {
+            for (auto* const extents : {&log_extents_, &index_extents_}) {
+                const auto found = std::find_if(extents->begin(), extents->end(),
+                                                [&](const log::found_extent& each) { return each.offset == at; });
+                if (found != extents->end()) {
+                    limbo_.push_back(*found);
+                    extents->erase(found);
+                    break;
+                }
+            }
+            if (at % format::unit_size != 0 || !all_.in_extents(at, format::extent_header_size)) {
+                break;
+            }
+            at = format::next_of(load_relaxed(all_.memory.at<format::extent_header>(at).link));
         }
     }
 }
@@ -55,6 +82,7 @@ void shard_check::run(const std::function<void(std::uint64_t)>& progress)
         judge_current_extent();
         judge_index();
         judge_counters();
+        judge_lists();
     }
 }
 
@@ -63,6 +91,7 @@ void shard_check::walk_log(const std::function<void(std::uint64_t)>& progress)
     log::record_walker walker(data_, checksums_);
     const std::uint64_t next = load_acquire(block().next_sequence);
     for (const log::found_extent& extent : log_extents_) {
+        record_bytes_.push_back(0);
         const bool unsettled = judge_index_ && being_written(extent);
         const std::uint64_t tail = load_relaxed(block().log_tail);
         const log::walk_end end = walker.walk(extent, [&](const log::parsed_record& found) {
@@ -84,6 +113,7 @@ void shard_check::walk_log(const std::function<void(std::uint64_t)>& progress)
                                 static_cast<std::uint32_t>(found.key.size()),
                                 static_cast<std::uint32_t>(found.value_length), found.kind});
             all_bytes_ += found.size;
+            record_bytes_.back() += found.size;
         });
         if (judge_index_) {
             judge_end(extent, end);
@@ -179,10 +209,28 @@ void shard_check::find_winners()
         if (same_key && before->sequence == each.sequence && before->kind == each.kind &&
             each.kind == format::record_kind::value) {
             judge_equal_values(*before, each);
+            // A record that is being moved, and its copy: the index says which counts.
+            const bool top = !live_.empty() && live_.back().hash == each.hash &&
+                             live_.back().sequence == each.sequence && key_of(live_.back()) == key_of(each);
+            if (top && judge_index_ && standing(each) == each.offset) {
+                live_bytes_ += each.size - live_.back().size;
+                live_.back() = each;
+            }
         }
         before = &each;
     }
     std::sort(live_.begin(), live_.end(), [](const record& a, const record& b) { return a.offset < b.offset; });
+}
+
+/// Where the index leads for the key of a record.
+std::uint64_t shard_check::standing(const record& like) const
+{
+    shard::record_view view;
+    const std::string_view key = key_of(like);
+    const shard::key_matcher matches(all_.memory, key, view);
+    index::found_slot where;
+    const auto found = index::find(all_.memory, load_acquire(block().directory), like.hash, matches, where);
+    return found == index::outcome::found ? view.offset : 0;
 }
 
 void shard_check::judge_equal_values(const record& one, const record& other)

@@ -44,6 +44,8 @@ private:
 
     void fault(std::uint64_t offset, std::string what) { faults_.push_back({offset, std::move(what)}); }
     [[nodiscard]] std::vector<std::uint64_t> staged_runs() const;
+    void sort_out_limbo();
+    [[nodiscard]] std::uint64_t standing(const record& like) const;
     void walk_log(const std::function<void(std::uint64_t)>& progress);
     [[nodiscard]] bool being_written(const log::found_extent& extent) const;
     void judge_end(const log::found_extent& extent, const log::walk_end& end);
@@ -58,6 +60,10 @@ private:
     void judge_overlaps();
     void judge_counters();
     void judge_space_to_come();
+    void judge_lists();
+    void judge_wear(const std::vector<std::uint64_t>& filled);
+    [[nodiscard]] std::vector<std::uint64_t> list_from(const std::uint64_t& word);
+    [[nodiscard]] bool without_checksum(std::uint64_t at) const;
     [[nodiscard]] bool is_structure(std::uint64_t begin, std::uint64_t end) const noexcept;
     [[nodiscard]] bool in_index_extent(std::uint64_t offset, std::uint64_t bytes) const noexcept;
     [[nodiscard]] std::string_view key_of(const record& of) const noexcept;
@@ -69,8 +75,10 @@ private:
     const std::uint32_t shard_;
     const bool judge_index_;
     const bool checksums_;
-    std::vector<log::found_extent> log_extents_;
+    std::vector<log::found_extent> log_extents_;  // but those in limbo
     std::vector<log::found_extent> index_extents_;
+    std::vector<log::found_extent> limbo_;
+    std::vector<std::uint64_t> record_bytes_;  // of each of log_extents_
     std::vector<record> records_;
     std::vector<record> live_;                                         // winners that are values, by offset
     std::vector<std::uint64_t> pointed_at_;                            // record offsets of all slots in use

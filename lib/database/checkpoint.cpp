@@ -3,6 +3,7 @@
 
 #include "base/seeded_fault.hpp"
 #include "database/commit.hpp"
+#include "extents/redo.hpp"
 #include "format/validate.hpp"
 #include "io/cancellation.hpp"
 #include "io/crash_point.hpp"
@@ -13,6 +14,9 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
 
 namespace kvdb {
 namespace {
@@ -23,12 +27,24 @@ public:
     {
         static_cast<void>(io::lock(word_, *all.who.self, all.who.timeout, "the checkpoint lock"));
     }
+    /// Only if it is free.
+    checkpoint_lock(const shard::context& all, std::try_to_lock_t)
+        : word_(all.memory.superblock().locks.checkpoint), held_(io::try_lock(word_, *all.who.self))
+    {
+    }
     checkpoint_lock(const checkpoint_lock&) = delete;
     checkpoint_lock& operator=(const checkpoint_lock&) = delete;
-    ~checkpoint_lock() { io::unlock(word_); }
+    ~checkpoint_lock()
+    {
+        if (held_) {
+            io::unlock(word_);
+        }
+    }
+    [[nodiscard]] bool is_held() const noexcept { return held_; }
 
 private:
     std::uint64_t& word_;
+    bool held_ = true;
 };
 
 using locked_shards = std::vector<std::unique_ptr<shard::locked_shard>>;
@@ -61,20 +77,99 @@ locked_shards lock_all(const shard::context& all)
     }
 }
 
+constexpr extents::program_points note_points{"note-limbo.armed", "note-limbo.step", "note-limbo.disarmed"};
+
+/// Under the shard's lock and that of checkpoints: what is in limbo now may be freed when all that was written so far
+/// is durable. What a dead checkpoint left noted comes first. True if anything is noted.
+bool note_limbo(const shard::context& all, std::uint32_t shard)
+{
+    format::shard_block& block = all.block(shard);
+    if (block.limbo != 0 && block.releasing == 0) {
+        extents::shard_program steps(all.memory, block.intent);
+        steps.store(all.memory.offset_of(&block.releasing), block.limbo);
+        steps.store(all.memory.offset_of(&block.releasing_bytes), block.limbo_bytes);
+        steps.store(all.memory.offset_of(&block.limbo), 0);
+        steps.store(all.memory.offset_of(&block.limbo_bytes), 0);
+        steps.run(note_points);
+    }
+    return block.releasing != 0;
+}
+
+/// The shard's extents that were noted.
+std::vector<std::uint64_t> noted_extents(const shard::context& all, std::uint32_t shard)
+{
+    std::vector<std::uint64_t> offsets;
+    const std::uint64_t most = all.memory.known_size() / format::unit_size;
+    for (std::uint64_t at = all.block(shard).releasing; at != 0 && offsets.size() < most;) {
+        offsets.push_back(at);
+        at = format::next_of(extents::listed_extent(all.memory, shard, at).link);
+    }
+    return offsets;
+}
+
+/// Holding the lock of checkpoints.
+void free_noted(const shard::context& all, std::uint32_t shard, bool durably)
+{
+    for (std::size_t left = noted_extents(all, shard).size(); left != 0; --left) {
+        all.allocator.release_listed(shard, durably);
+    }
+}
+
+/// What the checkpoint that has just finished noted: nothing that was acknowledged depends on it any more. A header
+/// that stood on the medium for longer would swallow what comes to stand in the run.
+void release_noted(const shard::context& all, const io::file& data)
+{
+    const std::uint32_t count = all.memory.superblock().identity.shard_count;
+    std::vector<io::byte_range> ranges;
+    const auto zero = [&](std::uint64_t at, std::uint64_t bytes) { ranges.push_back({at, at + bytes}); };
+    const auto forget = [&] {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            for (const std::uint64_t at : noted_extents(all, i)) {
+                format::extent_header& header = extents::listed_extent(all.memory, i, at);
+                store_release(header.checksum, std::uint64_t{0});
+                zero(at, format::extent_header_size);
+                for (const std::uint64_t like :
+                     extents::forget_headers(all.memory, at + format::unit_size, header.units - 1)) {
+                    zero(like, format::extent_header_size);
+                }
+            }
+        }
+        crash_point("release.headers-zeroed");
+        return ranges;
+    };
+    bool any = false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        any = any || load_relaxed(all.block(i).releasing) != 0;
+    }
+    if (!any) {
+        return;
+    }
+    all.allocator.settle();
+    change_beside_commits(all, data, forget);
+    crash_point("release.headers-flushed");
+    for (std::uint32_t i = 0; i < count; ++i) {
+        free_noted(all, i, true);
+    }
+}
+
 /// All shards at one instant: no number noted is without its record, none published before is missing. All that they
 /// published is registered for a commit.
 std::vector<std::uint64_t> note_published(const shard::context& all)
 {
     const std::uint32_t count = all.memory.superblock().identity.shard_count;
     const locked_shards held = lock_all(all);
+    all.allocator.settle();  // the lists of what is freed
+    bool whole = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         format::shard_block& block = all.block(i);
+        store_release(block.promised, std::uint64_t{1});
+        whole = note_limbo(all, i) || whole;
         if (block.log_extent != 0 && !seeded_fault("checkpoint-without-relaxed")) {
             store_release(block.log_wanted, std::max(load_relaxed(block.log_wanted), block.log_tail));
         }
     }
     auto& commits = all.memory.superblock().commits;
-    if (load_acquire(commits.behind) != load_acquire(commits.behind_done)) {
+    if (whole || load_acquire(commits.behind) != load_acquire(commits.behind_done)) {
         std::atomic_ref<std::uint64_t>(commits.whole_wanted).fetch_add(1, std::memory_order_relaxed);
     }
     return published_sequences(all);
@@ -117,16 +212,12 @@ void write_checkpoint(const shard::context& all, const std::vector<std::uint64_t
     crash_point("checkpoint.written");
 }
 
-void run_checkpoint(const shard::context& all, const io::file& data)
+namespace {
+
+/// Holding its lock.
+void make_checkpoint(const shard::context& all, const io::file& data)
 {
-    const io::no_cancellation whole;
-    refuse_if_poisoned(all, data);
     format::lock_block& locks = all.memory.superblock().locks;
-    const std::uint64_t started_before = load_acquire(locks.checkpoints_started);
-    const checkpoint_lock guard(all);
-    if (load_acquire(locks.checkpoints_finished) > started_before) {
-        return;  // one that began after this call has finished
-    }
     const std::uint64_t mine = load_acquire(locks.checkpoints_started) + 1;
     store_release(locks.checkpoints_started, mine);
     const std::vector<std::uint64_t> marks = note_published(all);
@@ -135,6 +226,60 @@ void run_checkpoint(const shard::context& all, const io::file& data)
     crash_point("checkpoint.flushed");
     write_checkpoint(all, marks);
     store_release(locks.checkpoints_finished, mine);
+    release_noted(all, data);
+}
+
+/// Nothing of the shard was acknowledged as durable: no flush is needed before its space is used again.
+void release_unpromised(const shard::context& all, std::uint32_t shard)
+{
+    {
+        const shard::locked_shard held(all, shard);
+        all.allocator.settle();
+        if (load_relaxed(all.block(shard).promised) != 0 || !note_limbo(all, shard)) {
+            return;
+        }
+    }
+    free_noted(all, shard, false);
+}
+
+}  // namespace
+
+void run_checkpoint(const shard::context& all, const io::file& data)
+{
+    const io::no_cancellation whole;
+    refuse_if_poisoned(all, data);
+    const format::lock_block& locks = all.memory.superblock().locks;
+    const std::uint64_t started_before = load_acquire(locks.checkpoints_started);
+    const checkpoint_lock guard(all);
+    if (load_acquire(locks.checkpoints_finished) > started_before) {
+        return;  // one that began after this call has finished
+    }
+    make_checkpoint(all, data);
+}
+
+void release_space(const shard::context& all, const io::file& data, std::uint32_t shard) noexcept
+{
+    const io::no_cancellation whole;
+    const format::shard_block& block = all.block(shard);
+    try {
+        const checkpoint_lock at_once(all, std::try_to_lock);
+        std::optional<checkpoint_lock> later;
+        if (!at_once.is_held()) {
+            constexpr std::uint64_t patience = 1024 * 1024;
+            if (load_relaxed(block.limbo_bytes) < 2 * load_relaxed(block.live_bytes) + patience) {
+                return;
+            }
+            later.emplace(all);  // its holder may be dead
+        }
+        if (load_relaxed(block.promised) == 0) {
+            release_unpromised(all, shard);
+        } else if (load_acquire(all.memory.superblock().state.poison) == 0) {
+            make_checkpoint(all, data);
+        }
+    } catch (const error&) {
+        // No lock to be had, a flush that failed and has poisoned the file, damage.
+    } catch (const std::bad_alloc&) {
+    }
 }
 
 }  // namespace kvdb

@@ -308,4 +308,24 @@ void commit(const shard::context& all, const io::file& data)
     }
 }
 
+void change_beside_commits(const shard::context& all, const io::file& data,
+                           const std::function<std::vector<io::byte_range>()>& change)
+{
+    auto& commits = all.memory.superblock().commits;
+    if (io::lock(commits.lock, *all.who.self, all.who.timeout, "the commit lock") == io::acquired::taken_over) {
+        doubt_the_dead(all);
+    }
+    const leadership mine(commits);
+    const journal entries(all, data);
+    if (!entries.is_empty()) {
+        flush_whole(all, data);
+        entries.start_over();
+    }
+    std::vector<io::byte_range> ranges = change();
+    if (const auto first = entries.first_entry()) {
+        ranges.push_back(*first);
+    }
+    flush_or_poison(all, data, [&] { all.memory.sync_ranges(ranges); });
+}
+
 }  // namespace kvdb

@@ -22,9 +22,11 @@
 #define KVDB_DATABASE_COMMIT_HPP
 
 #include "io/file.hpp"
+#include "io/flush_hook.hpp"
 #include "shard/context.hpp"
 
 #include <functional>
+#include <vector>
 
 namespace kvdb {
 
@@ -42,6 +44,11 @@ void flush_whole(const shard::context& all, const io::file& data);
 
 /// Returns when every range that was registered before the call is on the medium.
 void commit(const shard::context& all, const io::file& data);
+
+/// Runs `change` while no commit is under way and no entry of the journal counts, and makes the ranges that it
+/// returns durable, and that no entry counts as well.
+void change_beside_commits(const shard::context& all, const io::file& data,
+                           const std::function<std::vector<io::byte_range>()>& change);
 
 }  // namespace kvdb
 

@@ -258,23 +258,29 @@ void engine::set(std::string_view key, std::string_view value, std::optional<dur
                                                std::to_string(max_value_size));
     }
     const route to(now, key);
-    if (key.size() + value.size() + format::record_header_size >= format::large_record_size && !value.empty()) {
-        set_large(now, durable, to.shard, to.hash, key, value);
+    const bool large =
+        key.size() + value.size() + format::record_header_size >= format::large_record_size && !value.empty();
+    shard::writer writer(now.shards(), to.shard, large ? durable : to_file(now, durable));
+    if (large) {
+        set_large(now, writer, to.hash, key, value);
     } else {
-        shard::writer(now.shards(), to.shard, to_file(now, durable)).set(to.hash, key, value);
+        writer.set(to.hash, key, value);
     }
     if (durable) {
         commit(now.shards(), now.data());
     }
+    if (writer.wants_release()) [[unlikely]] {
+        release_space(now.shards(), now.data(), to.shard);
+    }
     count_written(key.size() + value.size());
 }
 
-void engine::set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
+void engine::set_large(session& now, shard::writer& writer, std::uint64_t hash, std::string_view key,
                        std::string_view value)
 {
     const std::uint32_t index = now.acquire_staged();
     try {
-        shard::writer(now.shards(), shard, durable).set_large(hash, key, value, index);
+        writer.set_large(hash, key, value, index);
     } catch (...) {
         now.release_staged(index);
         throw;
@@ -288,9 +294,13 @@ bool engine::erase(std::string_view key, std::optional<durability> how)
     check_key(key);
     const bool durable = to_be_durable(now, how);
     const route to(now, key);
-    const bool erased = shard::writer(now.shards(), to.shard, to_file(now, durable)).erase(to.hash, key);
+    shard::writer writer(now.shards(), to.shard, to_file(now, durable));
+    const bool erased = writer.erase(to.hash, key);
     if (erased && durable) {
         commit(now.shards(), now.data());
+    }
+    if (writer.wants_release()) [[unlikely]] {
+        release_space(now.shards(), now.data(), to.shard);
     }
     count_written(key.size());
     return erased;

@@ -26,6 +26,10 @@
 
 namespace kvdb {
 
+namespace shard {
+class writer;
+}
+
 class engine final : private io::fork_aware {
 public:
     using visitor = bool (*)(void* target, std::string_view key, std::string_view value);
@@ -64,7 +68,7 @@ private:
     auto reading(Operation&& operation);
     /// A get that may meet anything.
     [[gnu::noinline]] bool get_properly(std::string_view key, std::string& value);
-    void set_large(session& now, bool durable, std::uint32_t shard, std::uint64_t hash, std::string_view key,
+    void set_large(session& now, shard::writer& writer, std::uint64_t hash, std::string_view key,
                    std::string_view value);
 
     /// A checkpoint, unless nothing was written since the one before, which covered these sequence numbers.

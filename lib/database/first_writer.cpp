@@ -64,6 +64,7 @@ void session::prepare_as_first(trust found, std::uint64_t file_size)
         crash_point("open.flag-cleared");
         forget_staged();
         forget_commits();
+        all_is_durable();
         store_identity();
     }
     // Private readers that could not trust what this writer trusts move to the live index.
@@ -107,9 +108,9 @@ void session::repair_everything()
     allocator_->repair_locks();
     for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
         format::shard_block& block = context_->block(i);
-        const bool redone = extents::redo_program<16>::replay(*memory_, block.intent);
-        if (!redone && load_relaxed(block.lock) != 0) {
-            shard::seal(*context_, i);
+        const bool redone = extents::shard_program::replay(*memory_, block.intent);
+        if (redone || load_relaxed(block.lock) != 0) {
+            shard::seal_behind_the_dead(*context_, i, redone);
         }
         crash_point("repair.shard");
     }
@@ -124,10 +125,24 @@ void session::repair_everything()
         }
     }
     superblock().commits.started = superblock().commits.finished = 0;
-    superblock().locks.checkpoints_started = superblock().locks.checkpoints_finished = 0;
+    format::lock_block& locks = superblock().locks;
+    if (locks.checkpoints_finished > locks.checkpoints_started) {
+        locks.checkpoints_finished = 0;
+    }
     const std::uint64_t size = load_acquire(superblock().state.file_size);
     if (size < identity().first_extent_offset || size % format::unit_size != 0 || size > data_.size()) {
         throw error(errc::damaged, "the published size of '" + data_.path().string() + "' is impossible");
+    }
+}
+
+/// All of the file is on the medium, and may have been acknowledged.
+void session::all_is_durable()
+{
+    format::lock_block& locks = superblock().locks;
+    locks.checkpoints_finished = ++locks.checkpoints_started;
+    for (std::uint32_t i = 0; i < identity().shard_count; ++i) {
+        format::shard_block& block = context_->block(i);
+        block.promised = block.log_bytes != 0 ? 1 : 0;
     }
 }
 
@@ -217,6 +232,7 @@ void session::recover(std::uint64_t file_size)
     if (!read_only()) {
         flush_or_poison(*context_, data_);
         write_checkpoint(*context_, published_sequences(*context_));
+        all_is_durable();
         store_identity();
         flush_or_poison(*context_, data_);
         crash_point("recover.done");

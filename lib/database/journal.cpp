@@ -148,6 +148,17 @@ void journal::start_over() const
     }
 }
 
+bool journal::is_empty() const
+{
+    return !find() || (load_relaxed(block().next) & 0xffff'ffffU) == start;
+}
+
+std::optional<io::byte_range> journal::first_entry() const
+{
+    const auto run = find();
+    return run ? std::optional(io::byte_range{run->offset + start, run->offset + start + 8}) : std::nullopt;
+}
+
 void journal::write_back(const log::found_extent& run, std::uint64_t end) const
 {
     std::vector<io::byte_range> places;

@@ -65,6 +65,10 @@ public:
     void flushed() const;
     /// The whole file was flushed: the next entry goes to the start again.
     void start_over() const;
+    /// True if there is none, or no entry in it counts, in the page cache at least.
+    [[nodiscard]] bool is_empty() const;
+    /// What has to be flushed for that to hold on the medium.
+    [[nodiscard]] std::optional<io::byte_range> first_entry() const;
 
 private:
     [[nodiscard]] std::optional<log::found_extent> find_or_make() const;

@@ -211,9 +211,14 @@ void recovery::rebuild_shard(std::uint32_t shard)
     log::record_walker walker(data_);
     for (const log::found_extent& extent : mine) {
         const std::uint64_t before = found.kept;
+        if (durable_) {
+            auto& header = all_.memory.at<format::extent_header>(extent.offset);
+            header.link = header.wear = header.since = 0;
+        }
         all_.block(shard).log_bytes += extent.bytes();
-        const log::walk_end end =
-            walker.walk(extent, [&](const log::parsed_record& record) { take_record(shard, record, found, lost); });
+        const log::walk_end end = walker.walk(extent, [&](const log::parsed_record& record) {
+            take_record(shard, extent.offset, record, found, lost);
+        });
         found.dropped += end.bytes_dropped;
         if (durable_ && !seeded_fault("recovery-seals-nothing")) {
             seal(extent, end);
@@ -227,6 +232,9 @@ void recovery::rebuild_shard(std::uint32_t shard)
         guard_losers(shard, lost);
     }
     settle(shard, found);
+    if (durable_) {
+        list_extents(shard, found);
+    }
     crash_point("recover.shard");
     const std::lock_guard guard(mutex_);
     sum_.kept += found.kept;
@@ -245,7 +253,8 @@ void recovery::seal(const log::found_extent& extent, const log::walk_end& end) c
     }
 }
 
-void recovery::take_record(std::uint32_t shard, const log::parsed_record& record, findings& found, losers& lost)
+void recovery::take_record(std::uint32_t shard, std::uint64_t extent, const log::parsed_record& record,
+                           findings& found, losers& lost)
 {
     const std::uint64_t hash = hash_key(record.key, all_.seed);
     if (format::shard_of(hash, all_.shard_bits) != shard) {
@@ -256,6 +265,9 @@ void recovery::take_record(std::uint32_t shard, const log::parsed_record& record
     found.valid_bytes += record.size;
     found.highest = std::max(found.highest, record.sequence);
     const bool is_value = record.kind == format::record_kind::value;
+    if (!is_value) {
+        count_dead(extent, record.size);
+    }
     if (record.supersedes && record.victim != 0) {
         lost.victims.push_back(record.victim);
     }
@@ -269,17 +281,44 @@ void recovery::take_record(std::uint32_t shard, const log::parsed_record& record
     }
     const bool value_stands = format::kind_of(view.header.meta) == format::record_kind::value;
     const std::uint64_t standing = sequence_at(view.offset);
-    const bool tie = record.sequence == standing && is_value && !value_stands;
+    const bool tie =
+        record.sequence == standing && is_value && !(value_stands && seeded_fault("first-of-equals-wins"));
     if ((record.sequence > standing || tie) && !seeded_fault("oldest-record-wins")) {
         if (value_stands) {
-            lost.values.push_back(format::make_victim(view.offset, view.header.checksum));
+            const std::uint64_t from = format::extent_of(view.offset, view.header.meta);
+            if (tie) {
+                note_source(from);
+            } else {
+                lost.values.push_back(format::make_victim(view.offset, view.header.checksum));
+            }
             --found.entries;
             found.live_bytes -= view.size;
+            count_dead(from, view.size);
         }
         writer.adopt(hash, record.offset, &slot);
         count_standing(record, found);
     } else if (is_value) {
         lost.values.push_back(format::make_victim(record.offset, record.checksum));
+        count_dead(extent, record.size);
+    }
+}
+
+/// An extent was being cleaned: of two equal records one is the copy of the other, and its original is named by none
+/// that will replace the copy.
+void recovery::note_source(std::uint64_t extent) const
+{
+    if (durable_) {
+        all_.memory.at<format::extent_header>(extent).since = 1;
+    }
+}
+
+/// For the cleaner. A large extent holds one record, so that any number says that it is dead.
+void recovery::count_dead(std::uint64_t extent, std::uint64_t size) const
+{
+    if (durable_) {
+        auto& header = all_.memory.at<format::extent_header>(extent);
+        const bool large = static_cast<format::extent_kind>(header.kind) == format::extent_kind::large;
+        header.wear += large ? 1 : size;
     }
 }
 
@@ -351,6 +390,29 @@ void recovery::settle(std::uint32_t shard, findings& found)
     block.entries = found.entries;
     block.live_bytes = found.live_bytes;
     block.dead_bytes += found.valid_bytes - found.live_bytes;
+}
+
+/// In order of age, the newest first, as a shard that left them one after the other would have them.
+void recovery::list_extents(std::uint32_t shard, const findings& found) const
+{
+    format::shard_block& block = all_.block(shard);
+    for (const log::found_extent& extent : extents_[shard]) {
+        if (std::ranges::find(found.empty_extents, extent.offset) != found.empty_extents.end()) {
+            continue;  // given back soon
+        }
+        auto& header = all_.memory.at<format::extent_header>(extent.offset);
+        if (header.since != 0) {
+            header.since = block.next_sequence;
+            header.link = format::make_link(format::extent_header_size, block.emptying);
+            block.emptying = extent.offset;
+        } else if (extent.kind() == format::extent_kind::log) {
+            header.link = format::make_link(0, block.filled);
+            block.filled = extent.offset;
+        } else if (format::dead_of(header.wear) != 0) {
+            header.link = format::make_link(0, block.emptying);
+            block.emptying = extent.offset;
+        }
+    }
 }
 
 void recovery::report(std::uint64_t bytes)

@@ -62,10 +62,14 @@ private:
     void work();
     void rebuild_shard(std::uint32_t shard);
     void seal(const log::found_extent& extent, const log::walk_end& end) const;
-    void take_record(std::uint32_t shard, const log::parsed_record& record, findings& found, losers& lost);
+    void take_record(std::uint32_t shard, std::uint64_t extent, const log::parsed_record& record, findings& found,
+                     losers& lost);
     static void count_standing(const log::parsed_record& record, findings& found);
     void guard_losers(std::uint32_t shard, losers& lost);
     void settle(std::uint32_t shard, findings& found);
+    void list_extents(std::uint32_t shard, const findings& found) const;
+    void note_source(std::uint64_t extent) const;
+    void count_dead(std::uint64_t extent, std::uint64_t size) const;
     [[nodiscard]] std::uint64_t sequence_at(std::uint64_t record_offset) const;
     void report(std::uint64_t bytes);
 

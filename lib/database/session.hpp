@@ -103,6 +103,7 @@ private:
     void repair_everything();
     void forget_staged();
     void forget_commits();
+    void all_is_durable();
     void free_dead_staged();
     void reset_table();
     void finish_clean();

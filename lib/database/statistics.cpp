@@ -34,6 +34,7 @@ statistics collect_statistics(session& of)
         result.entries += load_relaxed(shard.entries);
         result.live_bytes += load_relaxed(shard.live_bytes);
         result.dead_bytes += load_relaxed(shard.dead_bytes);
+        result.limbo_bytes += load_relaxed(shard.limbo_bytes) + load_relaxed(shard.releasing_bytes);
         segments += load_relaxed(shard.segments);
     }
     result.index_slots = segments * format::buckets_per_segment * format::slots_per_bucket;

@@ -6,6 +6,7 @@
 #include "shard/reader.hpp"
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 namespace kvdb {
@@ -13,9 +14,19 @@ namespace {
 
 constexpr std::uint64_t tags = std::uint64_t{1} << format::tag_bits;
 
-/// The slots of one segment at one instant, and the tag behind its range.
+constexpr std::uint64_t most_copied = 4096;  // of one value; longer ones are read again, one at a time
+
+/// The entries of one segment at one instant, and the tag behind its range.
 struct segment_copy {
+    struct entry {
+        std::size_t begin;  // of the key in `bytes`
+        std::uint32_t key_length;
+        std::uint32_t value_length;
+        bool whole;  // the value follows its key
+    };
     std::vector<std::uint64_t> words;
+    std::vector<entry> entries;
+    std::vector<char> bytes;
     std::uint64_t next_tag = tags;
 };
 
@@ -66,6 +77,55 @@ bool copy_segment(io::memory& memory, std::uint64_t directory_word, std::uint64_
     });
 }
 
+/// Copies the records that the words lead to; what is copied counts if the shape has not changed. False if a word
+/// leads to no record, or to one that is not intact, which `bad` then is.
+bool copy_records(const shard::context& all, segment_copy& copy, shard::record_view& bad)
+{
+    copy.entries.clear();
+    copy.bytes.clear();
+    for (const std::uint64_t word : copy.words) {
+        shard::record_view view;
+        if (!shard::view_record(all.memory, format::slot_offset(word), view)) {
+            return false;
+        }
+        const bool whole = view.header.value_length <= most_copied;
+        if (whole && all.verify_reads && !shard::intact(all, view)) {
+            bad = view;
+            return false;
+        }
+        const std::size_t begin = copy.bytes.size();
+        const std::size_t size = view.header.key_length + (whole ? view.header.value_length : 0U);
+        copy.bytes.resize(begin + size);
+        shard::racing_copy(copy.bytes.data() + begin, view.key().data(), size);
+        copy.entries.push_back({begin, view.header.key_length, view.header.value_length, whole});
+    }
+    return true;
+}
+
+/// False if the visitor wants no more.
+bool visit_all(const shard::context& all, std::uint32_t shard, const segment_copy& copy, engine::visitor visit,
+               void* target)
+{
+    std::string value;
+    for (const segment_copy::entry& each : copy.entries) {
+        const std::string_view key(copy.bytes.data() + each.begin, each.key_length);
+        if (each.whole) {
+            if (!visit(target, key, {key.data() + key.size(), each.value_length})) {
+                return false;
+            }
+            continue;
+        }
+        const bool there = shard::read(all, shard, hash_key(key, all.seed), key, [&](const shard::record_view& view) {
+            value.resize(view.value().size());
+            shard::racing_copy(value.data(), view.value().data(), value.size());
+        });
+        if (there && !visit(target, key, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 void walk_entries(session& of, engine::visitor visit, void* target)
@@ -79,6 +139,12 @@ void walk_entries(session& of, engine::visitor visit, void* target)
             const std::uint64_t directory = load_acquire(block.directory);
             const std::uint64_t armed_before = load_acquire(block.intent.armed);
             const bool whole = directory == 0 || copy_segment(all.memory, directory, tag, copy);
+            const bool armed_after = load_acquire(block.intent.armed) != 0;
+            if (whole && directory != 0 && (armed_before != 0 || armed_after)) {
+                drop_twins(copy.words);
+            }
+            shard::record_view bad;
+            const bool readable = whole && (directory == 0 || copy_records(all, copy, bad));
             std::atomic_thread_fence(std::memory_order_acquire);
             if (load_relaxed(block.shape) != shape || load_relaxed(block.directory) != directory) {
                 continue;
@@ -87,27 +153,17 @@ void walk_entries(session& of, engine::visitor visit, void* target)
                 throw error(errc::busy, "'" + of.data().path().string() +
                                             "' was rebuilt by a writer during the walk; begin it again");
             }
-            if (!whole) {
+            if (!readable) {
+                if (bad.bytes != nullptr) {
+                    shard::throw_not_intact(bad);
+                }
                 shard::throw_bad_lookup(all, shard);
             }
             if (directory == 0) {
                 break;
             }
-            if (armed_before != 0 || load_relaxed(block.intent.armed) != 0) {
-                drop_twins(copy.words);
-            }
-            for (const std::uint64_t word : copy.words) {
-                // Log extents are not recycled while anybody has the file open, so the record stays where it is.
-                shard::record_view view;
-                if (!shard::view_record(all.memory, format::slot_offset(word), view)) {
-                    shard::throw_bad_lookup(all, shard);
-                }
-                if (all.verify_reads) {
-                    shard::verify(all, view);
-                }
-                if (!visit(target, view.key(), view.value())) {
-                    return;
-                }
+            if (!visit_all(all, shard, copy, visit, target)) {
+                return;
             }
             tag = copy.next_tag;
         }

@@ -20,51 +20,15 @@ constexpr program_points release_points{"release.armed", "release.step", "releas
 
 }  // namespace
 
-format::free_run& allocator::free_run_at(std::uint64_t offset) const
+/// From a list, or the frontier; and rather than growing, a run in a list that is shorter than wanted but not too
+/// short.
+std::optional<allocator::placement> allocator::find(std::uint32_t run_class, const wish& wanted) const
 {
-    if (offset % format::unit_size != 0 || offset < memory_.superblock().identity.first_extent_offset ||
-        !memory_.covers(offset, format::unit_size)) {
-        throw error(errc::damaged, "a free list of '" + file_.path().string() + "' leads to offset " +
-                                       std::to_string(offset) + ", where no run can be");
-    }
-    auto& found = memory_.at<format::free_run>(offset + format::free_run_offset);
-    if (found.units == 0 || found.units > format::max_file_size / format::unit_size ||
-        !memory_.covers(offset, found.units * format::unit_size)) {
-        throw error(errc::damaged, "the free run at offset " + std::to_string(offset) + " of '" +
-                                       file_.path().string() + "' claims an impossible length");
-    }
-    return found;
-}
-
-std::optional<allocator::placement> allocator::find_free(std::uint32_t run_class, std::uint64_t units) const
-{
-    constexpr int looks = 8;  // at runs of the same size class, which may be too short
-    const std::uint32_t exact = size_class_of(units);
-    for (std::uint32_t size_class = exact; size_class < format::size_classes; ++size_class) {
-        std::uint64_t* word = &block().free_lists[run_class][size_class];
-        for (int i = 0; i < looks && *word != 0; ++i) {
-            format::free_run& candidate = free_run_at(*word);
-            if (candidate.units >= units) {
-                placement where;
-                where.taken = {*word, units, {}};
-                where.list_word = memory_.offset_of(word);
-                where.list_next = candidate.next;
-                where.remainder = candidate.units - units;
-                return where;
-            }
-            word = &candidate.next;
-        }
-    }
-    return std::nullopt;
-}
-
-std::optional<allocator::placement> allocator::find(std::uint32_t run_class, std::uint64_t units) const
-{
-    if (auto reused = find_free(run_class, units)) {
+    if (auto reused = find_free(run_class, wanted.units)) {
         return reused;
     }
     const format::frontier& fresh = block().frontiers[run_class];
-    const std::uint64_t bytes = units * format::unit_size;
+    const std::uint64_t bytes = wanted.units * format::unit_size;
     const std::uint64_t first = memory_.superblock().identity.first_extent_offset;
     if (fresh.end < fresh.next || fresh.next % format::unit_size != 0 || fresh.end % format::unit_size != 0 ||
         (fresh.next != fresh.end && (fresh.next < first || !memory_.covers(fresh.next, fresh.end - fresh.next)))) {
@@ -72,44 +36,11 @@ std::optional<allocator::placement> allocator::find(std::uint32_t run_class, std
                     "the allocator's frontier in '" + file_.path().string() + "' lies outside the file");
     }
     if (fresh.end - fresh.next < bytes) {
-        return std::nullopt;
+        return wanted.least < wanted.units ? find_shorter(run_class, wanted) : std::nullopt;
     }
     placement where;
-    where.taken = {fresh.next, units, {}};
+    where.taken = {fresh.next, wanted.units, {}};
     return where;
-}
-
-void allocator::take(word_edits& edits, const placement& where, std::uint32_t run_class) const
-{
-    if (where.list_word == 0) {
-        edits.set(block().frontiers[run_class].next, where.taken.end());
-        return;
-    }
-    // Zero behind the header (E2); the words that link the free run are zeroed by the program itself.
-    std::byte* start = memory_.base() + where.taken.offset;
-    constexpr std::uint64_t kept = format::free_run_offset + sizeof(format::free_run);
-    std::memset(start, 0, format::free_run_offset);
-    if (where.taken.kind == format::extent_kind::log || where.taken.kind == format::extent_kind::index) {
-        std::memset(start + kept, 0, where.taken.units * format::unit_size - kept);
-    }
-    edits.set_at(where.list_word, where.list_next);
-    edits.set(block().free_bytes,
-              edits.get(block().free_bytes) - (where.taken.units + where.remainder) * format::unit_size);
-    if (where.remainder != 0) {
-        push(edits, run_class, where.taken.end(), where.remainder);
-    }
-    edits.set_at(where.taken.offset + format::free_run_offset, 0);
-    edits.set_at(where.taken.offset + format::free_run_offset + 8, 0);
-}
-
-void allocator::push(word_edits& edits, std::uint32_t run_class, std::uint64_t offset, std::uint64_t units) const
-{
-    const std::uint64_t& head = block().free_lists[run_class][size_class_of(units)];
-    edits.set_at(offset, 0);  // E3: whatever header stood here is none any more
-    edits.set_at(offset + format::free_run_offset, units);
-    edits.set_at(offset + format::free_run_offset + 8, edits.get(head));
-    edits.set(head, offset);
-    edits.add(block().free_bytes, units * format::unit_size);
 }
 
 void allocator::write_header(word_edits& edits, const run& taken, std::uint32_t shard,
@@ -131,11 +62,11 @@ void allocator::write_header(word_edits& edits, const run& taken, std::uint32_t 
     edits.set(block().next_order, header.order + 1);
 }
 
-std::optional<std::uint64_t> allocator::hand_out(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+std::optional<std::uint64_t> allocator::hand_out(std::uint32_t shard, format::extent_kind kind, const wish& wanted,
                                                  std::uint64_t base_sequence, std::uint64_t& destination,
                                                  std::uint32_t run_class)
 {
-    auto where = find(run_class, units);
+    auto where = find(run_class, wanted);
     if (!where) {
         return std::nullopt;
     }
@@ -144,7 +75,7 @@ std::optional<std::uint64_t> allocator::hand_out(std::uint32_t shard, format::ex
     const std::uint64_t serial = edits.get(block().next_order) & 0xffff'ffffU;
     take(edits, *where, run_class);
     write_header(edits, where->taken, shard, base_sequence);
-    const std::uint64_t bytes = units * format::unit_size;
+    const std::uint64_t bytes = where->taken.units * format::unit_size;
     auto& owner = memory_.shard(shard);
     if (kind != format::extent_kind::journal) {
         const bool is_index = kind == format::extent_kind::index;
@@ -164,7 +95,7 @@ void allocator::settle()
     }
 }
 
-std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, const wish& wanted,
                                 std::uint64_t base_sequence, std::uint64_t& destination,
                                 const std::uint64_t* accepted)
 {
@@ -175,12 +106,12 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
             if (accepted != nullptr && load_acquire(destination) != load_acquire(*accepted)) {
                 return load_acquire(destination);  // somebody else was faster
             }
-            if (const auto word = hand_out(shard, kind, units, base_sequence, destination, class_of(kind))) {
+            if (const auto word = hand_out(shard, kind, wanted, base_sequence, destination, class_of(kind))) {
                 return *word;
             }
         }
         try {
-            grow(kind, units);
+            grow(kind, wanted);
         } catch (const error& failure) {
             const bool full = failure.reason() == errc::disk_full || failure.reason() == errc::file_too_large;
             if (!full || kind == format::extent_kind::journal) {
@@ -191,7 +122,8 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
             if (accepted != nullptr && load_acquire(destination) != load_acquire(*accepted)) {
                 return load_acquire(destination);
             }
-            if (const auto word = hand_out(shard, kind, units, base_sequence, destination, 1 - class_of(kind))) {
+            if (const auto word =
+                    hand_out(shard, kind, wanted.least, base_sequence, destination, 1 - class_of(kind))) {
                 return *word;
             }
             throw;
@@ -199,14 +131,13 @@ std::uint64_t allocator::obtain(std::uint32_t shard, format::extent_kind kind, s
     }
 }
 
-void allocator::supply(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
-                       std::uint64_t base_sequence)
+void allocator::supply(std::uint32_t shard, format::extent_kind kind, const wish& wanted, std::uint64_t base_sequence)
 {
     auto& owner = memory_.shard(shard);
     if (kind == format::extent_kind::index) {
-        obtain(shard, kind, units, base_sequence, owner.incoming_index, &owner.accepted_index);
+        obtain(shard, kind, wanted, base_sequence, owner.incoming_index, &owner.accepted_index);
     } else {
-        obtain(shard, kind, units, base_sequence, owner.incoming_log, &owner.accepted_log);
+        obtain(shard, kind, wanted, base_sequence, owner.incoming_log, &owner.accepted_log);
     }
 }
 
@@ -242,7 +173,7 @@ void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
     }
     word_edits edits(memory_);
     if (staged) {
-        push_extent(edits, offset_of(word), *found);
+        push_extent(edits, offset_of(word), *found, false);
     }
     edits.set(slot.staged[staged_index], 0);
     edits.run(block().intent, release_points);
@@ -257,30 +188,74 @@ void allocator::release(std::uint64_t extent_offset)
     }
     forget_headers(memory_, extent_offset + format::unit_size, found->units - 1);
     word_edits edits(memory_);
-    push_extent(edits, extent_offset, *found);
+    push_extent(edits, extent_offset, *found, false);
     edits.run(block().intent, release_points);
 }
 
-void allocator::push_extent(word_edits& edits, std::uint64_t offset, const format::extent_header& header) const
+void allocator::release_listed(std::uint32_t shard, bool durably)
 {
-    auto& owner = memory_.shard(header.shard);
-    const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
-    push(edits, class_of(static_cast<format::extent_kind>(header.kind)), offset, header.units);
-    edits.add(block().log_bytes, less);
-    edits.add(owner.log_bytes, less);
-    // On the medium the header may stand for longer, and cover what is handed out of the run meanwhile.
-    edits.raise_last(memory_.superblock().commits.whole_wanted);
+    auto& owner = memory_.shard(shard);
+    const std::uint64_t offset = load_relaxed(owner.releasing);
+    const format::extent_header header = listed_extent(memory_, shard, offset);
+    if (!durably) {
+        forget_headers(memory_, offset + format::unit_size, header.units - 1);  // E3
+    }
+    const locked guard(*this);
+    if (load_relaxed(owner.releasing) != offset) {
+        return;  // a dead one's doing
+    }
+    word_edits edits(memory_);
+    push_extent(edits, offset, header, durably);
+    edits.set(owner.releasing, format::next_of(header.link));
+    edits.add(owner.releasing_bytes, std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size);
+    edits.run(block().intent, release_points);
 }
 
-void forget_headers(io::memory& memory, std::uint64_t offset, std::uint64_t units)
+void allocator::push_extent(word_edits& edits, std::uint64_t offset, const format::extent_header& header,
+                            bool durably) const
 {
+    auto& owner = memory_.shard(header.shard);
+    const auto kind = static_cast<format::extent_kind>(header.kind);
+    const bool is_index = kind == format::extent_kind::index;
+    const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
+    push(edits, {offset, header.units}, class_of(kind), merge::yes);
+    edits.add(is_index ? block().index_bytes : block().log_bytes, less);
+    edits.add(is_index ? owner.index_bytes : owner.log_bytes, less);
+    if (!durably) {
+        // On the medium the header may stand for longer, and cover what is handed out of the run meanwhile.
+        edits.raise_last(memory_.superblock().commits.whole_wanted);
+    }
+}
+
+format::extent_header& listed_extent(io::memory& memory, std::uint32_t shard, std::uint64_t offset)
+{
+    if (offset % format::unit_size == 0 && offset >= memory.superblock().identity.first_extent_offset &&
+        memory.covers(offset, format::unit_size)) {
+        auto& header = memory.at<format::extent_header>(offset);
+        const auto kind = static_cast<format::extent_kind>(header.kind);
+        const bool known = kind == format::extent_kind::log || kind == format::extent_kind::large ||
+                           kind == format::extent_kind::index;
+        if (known && header.shard == shard && header.units != 0 &&
+            memory.covers(offset, std::uint64_t{header.units} * format::unit_size)) {
+            return header;
+        }
+    }
+    throw error(errc::damaged, "a list of extents of shard " + std::to_string(shard) + " leads to offset " +
+                                   std::to_string(offset) + ", where none of them is");
+}
+
+std::vector<std::uint64_t> forget_headers(io::memory& memory, std::uint64_t offset, std::uint64_t units)
+{
+    std::vector<std::uint64_t> forgotten;
     for (std::uint64_t unit = 0; unit < units; ++unit) {
         const std::uint64_t at = offset + unit * format::unit_size;
         auto& header = memory.at<format::extent_header>(at);
         if (format::valid_extent(header, memory.superblock().identity, at, format::max_file_size)) {
             std::memset(&header, 0, sizeof header);
+            forgotten.push_back(at);
         }
     }
+    return forgotten;
 }
 
 std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset)

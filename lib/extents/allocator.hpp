@@ -47,6 +47,15 @@ struct run {
     [[nodiscard]] std::uint64_t end() const noexcept { return offset + units * format::unit_size; }
 };
 
+/// How many units are wanted, and how many will do where that saves space.
+struct wish {
+    wish(std::uint64_t just) noexcept : units(just), least(just) {}
+    wish(std::uint64_t most, std::uint64_t fewest) noexcept : units(most), least(fewest) {}
+
+    std::uint64_t units;
+    std::uint64_t least;
+};
+
 class allocator {
 public:
     /// `log` says how the log extents of this handle are going to be written, for the sake of the page cache.
@@ -55,9 +64,9 @@ public:
     {
     }
 
-    /// Sees to it that the shard's hand-over word for that kind holds a run of at least `units`, unless it holds one
-    /// that was not taken yet. Throws disk_full, file_too_large, busy; nothing is lost then.
-    void supply(std::uint32_t shard, format::extent_kind kind, std::uint64_t units, std::uint64_t base_sequence);
+    /// Sees to it that the shard's hand-over word for that kind holds a run of at least the least units wanted,
+    /// unless it holds one that was not taken yet. Throws disk_full, file_too_large, busy; nothing is lost then.
+    void supply(std::uint32_t shard, format::extent_kind kind, const wish& wanted, std::uint64_t base_sequence);
 
     /// A run for a large value, named by a `staged` word of this handle's attachment slot until its record is
     /// published. Returns its offset.
@@ -73,6 +82,10 @@ public:
     void settle();
     /// Recovery alone: frees an extent that holds nothing.
     void release(std::uint64_t extent_offset);
+    /// The checkpoint lock's holder alone: frees the first extent of the shard's list `releasing`. `durably` says
+    /// that its header is gone on the medium too, with whatever in it looks like one. Throws damaged if the list
+    /// leads nowhere.
+    void release_listed(std::uint32_t shard, bool durably);
     /// Exclusive use alone: finishes what a dead process left and frees the lock words.
     void repair_locks();
     /// Exclusive use alone: forgets all free space and finds it anew between the runs in use, sorted by offset.
@@ -92,25 +105,32 @@ private:
     void know_whole_file() const;
     struct placement {
         run taken;
-        std::uint64_t list_word = 0;  // word that pointed at the run; 0 = taken from the frontier
-        std::uint64_t list_next = 0;
+        bool from_list = false;
         std::uint64_t remainder = 0;  // units
     };
+    enum class merge : bool { no, yes };
     [[nodiscard]] format::allocator_block& block() const noexcept { return memory_.superblock().allocator; }
-    [[nodiscard]] std::optional<placement> find(std::uint32_t run_class, std::uint64_t units) const;
+    [[nodiscard]] std::optional<placement> find(std::uint32_t run_class, const wish& wanted) const;
+    // free_lists.cpp
     [[nodiscard]] std::optional<placement> find_free(std::uint32_t run_class, std::uint64_t units) const;
-    [[nodiscard]] format::free_run& free_run_at(std::uint64_t offset) const;
+    [[nodiscard]] std::optional<placement> find_shorter(std::uint32_t run_class, const wish& wanted) const;
+    [[nodiscard]] std::optional<format::free_run> free_run_in(std::uint64_t offset,
+                                                              const class word_edits& edits) const;
+    [[nodiscard]] format::free_run free_run_at(std::uint64_t offset, const class word_edits& edits) const;
     void take(class word_edits& edits, const placement& where, std::uint32_t run_class) const;
-    void push(class word_edits& edits, std::uint32_t run_class, std::uint64_t offset, std::uint64_t units) const;
-    void push_extent(class word_edits& edits, std::uint64_t offset, const format::extent_header& header) const;
+    void unlink(class word_edits& edits, std::uint64_t offset) const;
+    /// Adds a run to the lists, with its free neighbours if it is to merge with them.
+    void push(class word_edits& edits, run added, std::uint32_t run_class, merge how) const;
+    void push_extent(class word_edits& edits, std::uint64_t offset, const format::extent_header& header,
+                     bool durably) const;
     void write_header(class word_edits& edits, const run& taken, std::uint32_t shard,
                       std::uint64_t base_sequence) const;
     [[nodiscard]] std::optional<std::uint64_t> hand_out(std::uint32_t shard, format::extent_kind kind,
-                                                        std::uint64_t units, std::uint64_t base_sequence,
+                                                        const wish& wanted, std::uint64_t base_sequence,
                                                         std::uint64_t& destination, std::uint32_t run_class);
-    std::uint64_t obtain(std::uint32_t shard, format::extent_kind kind, std::uint64_t units,
+    std::uint64_t obtain(std::uint32_t shard, format::extent_kind kind, const wish& wanted,
                          std::uint64_t base_sequence, std::uint64_t& destination, const std::uint64_t* accepted);
-    void grow(format::extent_kind kind, std::uint64_t units);
+    void grow(format::extent_kind kind, const wish& wanted);
     void grow_by(format::extent_kind kind, std::uint64_t bytes);
     void publish_growth(std::uint32_t run_class, std::uint64_t begin, std::uint64_t start, std::uint64_t end);
     io::memory& memory_;
@@ -120,11 +140,15 @@ private:
 };
 
 /// Zeroes whatever a run that is given up holds that could be taken for the header of an extent, now or when the file
-/// has grown: content can look like one (E3). Nobody else uses the run.
-void forget_headers(io::memory& memory, std::uint64_t offset, std::uint64_t units);
+/// has grown: content can look like one (E3). Nobody else uses the run. Returns where.
+std::vector<std::uint64_t> forget_headers(io::memory& memory, std::uint64_t offset, std::uint64_t units);
 
 /// The header of the extent at `offset`, if a valid one is there and its whole run lies in the file.
 [[nodiscard]] std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t offset);
+
+/// The header at `offset` of an extent in a list of the shard, whose checksum may be gone already. Throws damaged
+/// unless it can be one, and its run lies in the file.
+[[nodiscard]] format::extent_header& listed_extent(io::memory& memory, std::uint32_t shard, std::uint64_t offset);
 
 /// Class of the runs of a kind.
 [[nodiscard]] constexpr std::uint32_t class_of(format::extent_kind kind) noexcept

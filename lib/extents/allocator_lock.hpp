@@ -20,7 +20,7 @@ public:
         static_cast<void>(io::lock(word_, *owner.who_.self, owner.who_.timeout, "the allocator's lock"));
         try {
             owner.know_whole_file();
-            redo_program<48>::replay(owner.memory_, owner.block().intent);
+            allocator_program::replay(owner.memory_, owner.block().intent);
         } catch (...) {
             io::unlock(word_);
             throw;

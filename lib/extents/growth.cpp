@@ -3,6 +3,7 @@
 #include "base/seeded_fault.hpp"
 #include "extents/allocator_lock.hpp"
 #include "extents/word_edits.hpp"
+#include "format/validate.hpp"
 
 #include <string>
 
@@ -44,25 +45,26 @@ private:
 
 }  // namespace
 
-void allocator::grow(format::extent_kind kind, std::uint64_t units)
+void allocator::grow(format::extent_kind kind, const wish& wanted)
 {
     const growth_lock growing(memory_, who_);
     {
         const locked guard(*this);
-        if (find(class_of(kind), units)) {
+        if (find(class_of(kind), wanted)) {
             return;  // somebody else grew it meanwhile
         }
     }
-    const std::uint64_t bytes = units * format::unit_size;
+    const std::uint64_t bytes = wanted.units * format::unit_size;
     const std::uint64_t step = growth_step(load_acquire(memory_.superblock().state.file_size));
     try {
         grow_by(kind, round_up(bytes, step));
     } catch (const error& failure) {
         const bool full = failure.reason() == errc::disk_full || failure.reason() == errc::file_too_large;
-        if (!full || round_up(bytes, step) == bytes) {
+        const std::uint64_t least = wanted.least * format::unit_size;
+        if (!full || round_up(bytes, step) == least) {
             throw;
         }
-        grow_by(kind, bytes);
+        grow_by(kind, least);
     }
 }
 
@@ -99,19 +101,19 @@ void allocator::publish_growth(std::uint32_t run_class, std::uint64_t begin, std
     const locked guard(*this);
     word_edits edits(memory_);
     const format::frontier& fresh = block().frontiers[run_class];
+    edits.set(memory_.superblock().state.file_size, end);
     if (fresh.end == start) {
         edits.set(fresh.end, end);  // the new space continues the old
     } else {
         if (fresh.end != fresh.next) {
-            push(edits, run_class, fresh.next, (fresh.end - fresh.next) / format::unit_size);
+            push(edits, {fresh.next, (fresh.end - fresh.next) / format::unit_size, {}}, run_class, merge::no);
         }
         if (start != begin) {
-            push(edits, run_class, begin, (start - begin) / format::unit_size);
+            push(edits, {begin, (start - begin) / format::unit_size, {}}, run_class, merge::no);
         }
         edits.set(fresh.next, start);
         edits.set(fresh.end, end);
     }
-    edits.set(memory_.superblock().state.file_size, end);
     edits.run(block().intent, growth_points);
 }
 
@@ -125,7 +127,7 @@ void allocator::know_whole_file() const
 void allocator::repair_locks()
 {
     know_whole_file();
-    redo_program<48>::replay(memory_, block().intent);
+    allocator_program::replay(memory_, block().intent);
     auto& locks = memory_.superblock().locks;
     store_release(locks.allocator, std::uint64_t{0});
     store_release(locks.growth, std::uint64_t{0});
@@ -177,8 +179,14 @@ void allocator::rebuild(const std::vector<run>& used, std::uint64_t file_size, s
             }
             const std::uint64_t units = (end - from) / format::unit_size;
             auto& head = state.free_lists[run_class][size_class_of(units)];
+            const std::uint64_t size = format::make_free_size(units, run_class, false);
             memory_.at<std::uint64_t>(from) = 0;
-            memory_.at<format::free_run>(from + format::free_run_offset) = {units, head};
+            memory_.at<format::free_run>(from + format::free_run_offset) = {
+                size, head, 0, format::free_run_check(size, memory_.superblock().identity.seed, from)};
+            memory_.at<std::uint64_t>(end - format::free_run_footer) = from;
+            if (head != 0) {
+                memory_.at<format::free_run>(head + format::free_run_offset).prev = from;
+            }
             head = from;
             state.free_bytes += end - from;
             from = end;

@@ -143,6 +143,10 @@ private:
     std::size_t length_ = 0;
 };
 
+/// What changes a shard.
+using shard_program = redo_program<format::shard_intent::capacity + 1>;
+using allocator_program = redo_program<format::allocator_intent::capacity + 1>;
+
 template <std::size_t Words>
 bool redo_program<Words>::well_formed(io::memory& memory, const std::uint64_t* payload, std::size_t length)
 {

@@ -43,6 +43,9 @@ public:
     void set(const std::uint64_t& word, std::uint64_t value) noexcept { set_at(memory_.offset_of(&word), value); }
     void add(const std::uint64_t& word, std::uint64_t difference) noexcept { set(word, get(word) + difference); }
 
+    /// Zeroes words in a row, behind all stores.
+    void clear(std::uint64_t offset, std::uint64_t count) noexcept { cleared_ = {offset, count}; }
+
     /// A word that others raise as well: by one, behind all stores.
     void raise_last(const std::uint64_t& word) noexcept { raised_ = memory_.offset_of(&word); }
 
@@ -52,6 +55,9 @@ public:
         redo_program<Words> program(memory_, target);
         for (std::size_t i = 0; i < count_; ++i) {
             program.store(edits_[i].offset, edits_[i].value);
+        }
+        if (cleared_.value != 0) {
+            program.fill(cleared_.offset, 0, cleared_.value);
         }
         if (raised_ != 0) {
             program.bump(raised_);
@@ -68,6 +74,7 @@ private:
     io::memory& memory_;
     std::array<edit, 23> edits_;
     std::size_t count_ = 0;
+    edit cleared_{};  // from where on, how many
     std::uint64_t raised_ = 0;
 };
 

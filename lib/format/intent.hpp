@@ -27,10 +27,10 @@ struct intent {
     static constexpr std::size_t capacity = Words - 1;
 };
 
-using shard_intent = intent<16>;
+using shard_intent = intent<18>;
 using allocator_intent = intent<48>;
 
-static_assert(on_disk<shard_intent, 128>);
+static_assert(on_disk<shard_intent, 144>);
 static_assert(on_disk<allocator_intent, 384>);
 
 }  // namespace kvdb::format

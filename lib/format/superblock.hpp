@@ -138,8 +138,7 @@ struct allocator_block {
     frontier frontiers[run_classes];
     std::uint64_t free_bytes;  // in the lists; frontiers not counted
     std::uint64_t next_order;  // order number of the next extent
-    std::uint64_t limbo_head;  // reserved for cleaning
-    std::uint64_t limbo_tail;
+    std::uint64_t reserved0[2];
     std::uint64_t free_lists[run_classes][size_classes];  // offset of the first free run, 0 = none
     std::uint64_t log_bytes;                              // in extents of kind log and large
     std::uint64_t index_bytes;                            // in extents of kind index

@@ -30,7 +30,9 @@ struct shard_block {
     std::uint64_t shape;      // only ever raised, never reset
     std::uint64_t directory;  // depth << 56 | offset / 64 of the directory; 0 = no index yet
     std::uint64_t commit;     // reserved for batches: id of the batch that this shard leads and that is pending
-    std::uint64_t reserved0[3];
+    std::uint64_t promised;   // 1: some of the log may have been acknowledged as durable; never lowered by writers
+    std::uint64_t index_extents;  // offset of the newest index extent, 0 = none; linked through their headers
+    std::uint64_t reserved0;
     std::uint64_t left_from;  // of an extent left with bytes that a commit wants; once for each extent, if at all
     std::uint64_t left_to;    // 0 = none; set under the lock, cleared by the leader of a commit
     // line 1: the writer's
@@ -48,26 +50,33 @@ struct shard_block {
     std::uint64_t dead_bytes;
     std::uint64_t index_tail;  // offset of the next free byte for segments, directories and overflow blocks
     std::uint64_t index_end;
-    std::uint64_t free_segment;    // offset of a frozen segment that can be reused; 0 = none
-    std::uint64_t segments;        // number of segments in the directory
-    std::uint64_t accepted_index;  // the hand-over word that was taken last
-    // line 3: written under the allocator's lock, but for the last two words
+    std::uint64_t free_segment;  // offset of a frozen segment that can be reused; 0 = none
+    std::uint64_t segments;      // number of segments in the directory
+    std::uint64_t log_dead;      // bytes of dead records in the extent appended to
+    // line 3: written under the allocator's lock, but for the last three words
     std::uint64_t incoming_log;  // serial << 32 | unit number of a run handed over; taken when equal to accepted_log
     std::uint64_t incoming_index;
     std::uint64_t log_bytes;  // in log extents handed to this shard
     std::uint64_t index_bytes;
-    std::uint64_t boundary;  // reserved for snapshots
-    std::uint64_t reserved3;
-    std::uint64_t log_wanted;   // a commit waits until the log extent is on disk up to here; under the lock
-    std::uint64_t log_durable;  // it is, up to here; the leader of a commit raises it
-    // lines 4 and 5
+    std::uint64_t boundary;        // reserved for snapshots
+    std::uint64_t accepted_index;  // the hand-over word that was taken last
+    std::uint64_t log_wanted;      // a commit waits until the log extent is on disk up to here; under the lock
+    std::uint64_t log_durable;     // it is, up to here; the leader of a commit raises it
+    // lines 4 to 6
     shard_intent intent;
+    std::uint64_t filled;    // offset of the log extent left last, 0 = none; these lists are linked through headers
+    std::uint64_t emptying;  // of the first extent to be cleaned next
+    std::uint64_t limbo;     // of the first extent that holds nothing live and waits for a checkpoint
+    std::uint64_t limbo_bytes;
+    std::uint64_t releasing;  // the same, noted by a checkpoint; changed under the checkpoint lock alone
+    std::uint64_t releasing_bytes;
 };
-static_assert(on_disk<shard_block, 384>);
+static_assert(on_disk<shard_block, 448>);
 static_assert(offsetof(shard_block, lock) == 64);
 static_assert(offsetof(shard_block, entries) == 128);
 static_assert(offsetof(shard_block, incoming_log) == 192);
 static_assert(offsetof(shard_block, intent) == 256);
+static_assert(offsetof(shard_block, filled) == 400);
 
 /// Who is attached for writing. The sign of life is an open-file-description lock on the slot's own byte, never what
 /// stands here; `generation` tells owners of one slot apart.

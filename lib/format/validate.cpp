@@ -57,6 +57,11 @@ std::uint64_t extent_checksum(const extent_header& header, std::uint64_t seed, s
                       extent_checksummed_to - extent_checksummed_from, seed + offset);
 }
 
+std::uint64_t free_run_check(std::uint64_t size, std::uint64_t seed, std::uint64_t offset) noexcept
+{
+    return hash_bytes(&size, sizeof size, seed ^ offset);
+}
+
 bool valid_extent(const extent_header& header, const identity_block& identity, std::uint64_t offset,
                   std::uint64_t file_size) noexcept
 {

@@ -33,6 +33,9 @@ enum class verdict : std::uint8_t {
 [[nodiscard]] std::uint64_t identity_checksum(const identity_block& block) noexcept;
 [[nodiscard]] std::uint64_t file_identity_checksum(const file_identity& identity) noexcept;
 [[nodiscard]] std::uint64_t checkpoint_checksum(const checkpoint_slot& slot) noexcept;
+/// The word `check` of a free run of that size at that offset.
+[[nodiscard]] std::uint64_t free_run_check(std::uint64_t size, std::uint64_t seed, std::uint64_t offset) noexcept;
+
 [[nodiscard]] std::uint64_t clean_checksum(const superblock& block, const shard_block* shards,
                                            std::uint32_t count) noexcept;
 [[nodiscard]] std::uint64_t extent_checksum(const extent_header& header, std::uint64_t seed,

@@ -12,7 +12,7 @@ namespace {
 
 constexpr extents::program_points seal_points{"seal.armed", "seal.step", "seal.disarmed"};
 
-using program = extents::redo_program<16>;
+using program = extents::shard_program;
 
 }  // namespace
 
@@ -53,8 +53,23 @@ void locked_shard::repair_after(bool taken_over)
         store_release(block().intent.armed, std::uint64_t{0});
     }
     // Every locker looks, however it came by the lock: the one who took it over may have died as well.
-    if (!program::replay(all_.memory, block().intent) && taken_over) {
-        seal(all_, shard_);
+    const bool redone = program::replay(all_.memory, block().intent);
+    if (redone || taken_over) {
+        seal_behind_the_dead(all_, shard_, redone);
+    }
+}
+
+void seal_behind_the_dead(const context& all, std::uint32_t shard, bool redone)
+{
+    const format::shard_block& block = all.block(shard);
+    if (block.log_extent == 0) {
+        return;
+    }
+    require_log_place(all, shard);
+    // What was armed was published. But the cleaner writes several records before it publishes the first.
+    const auto& behind = all.memory.at<format::record_header>(block.log_tail);
+    if (!redone || behind.checksum != 0 || behind.meta != 0) {
+        seal(all, shard);
     }
 }
 
@@ -90,9 +105,15 @@ void seal(const context& all, std::uint32_t shard)
     crash_point("seal.marked");
     request_flush_of_left(all, block);
     program steps(all.memory, block.intent);
-    steps.store(all.memory.offset_of(&block.log_extent), 0);
-    steps.store(all.memory.offset_of(&block.log_tail), 0);
-    steps.store(all.memory.offset_of(&block.log_end), 0);
+    static_assert(offsetof(format::shard_block, log_end) == offsetof(format::shard_block, log_extent) + 16);
+    const std::uint64_t extent = block.log_extent;
+    const auto& header = all.memory.at<format::extent_header>(extent);
+    steps.store(all.memory.offset_of(&header.link), format::make_link(0, block.filled));
+    steps.store(all.memory.offset_of(&header.wear),
+                format::make_wear(load_acquire(all.memory.superblock().locks.checkpoints_started), block.log_dead));
+    steps.store(all.memory.offset_of(&block.filled), extent);
+    steps.store(all.memory.offset_of(&block.log_dead), 0);
+    steps.fill(all.memory.offset_of(&block.log_extent), 0, 3);
     steps.run(seal_points);
 }
 

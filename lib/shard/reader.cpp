@@ -15,7 +15,7 @@ void throw_bad_lookup(const context& all, std::uint32_t shard)
                                    ", leads outside the file");
 }
 
-void verify(const context& all, const record_view& view)
+bool intact(const context& all, const record_view& view)
 {
     const std::uint64_t extent = format::extent_of(view.offset, view.header.meta);
     const auto header = extents::extent_at(all.memory, extent);
@@ -29,10 +29,13 @@ void verify(const context& all, const record_view& view)
     } else if (good) {
         good = format::record_checksum({view.bytes, view.size}, header->nonce, view.offset) == view.header.checksum;
     }
-    if (!good) {
-        throw error(errc::damaged,
-                    "the record at offset " + std::to_string(view.offset) + " does not match its checksum");
-    }
+    return good;
+}
+
+void throw_not_intact(const record_view& view)
+{
+    throw error(errc::damaged,
+                "the record at offset " + std::to_string(view.offset) + " does not match its checksum");
 }
 
 }  // namespace kvdb::shard

@@ -7,7 +7,9 @@
 // Pairs: `load_acquire` of the slot with the redo program's release store (record bytes are whole); the acquire fence
 // with the release fence behind each bump (a recycled byte seen implies the bump seen).
 // Invariants
-//   S1  Record bytes do not change while a slot points at them.
+//   S1  Record bytes do not change while a slot points at them, nor after that before the shape moved. (Of a large
+//   one
+//       all but its first 16 stay until the first word of its extent changed as well.)
 //   S2  A slot's entry that moves is in its new place before the shape moves, and leaves the old one after.
 //   S3  A frozen segment changes only after the shape moved.
 // Hence a result under an unchanged shape is the truth of one instant between the first load and the last.
@@ -47,8 +49,19 @@ private:
 };
 
 [[noreturn]] void throw_bad_lookup(const context& all, std::uint32_t shard);
-/// Throws errc::damaged unless the record's checksum holds.
-void verify(const context& all, const record_view& view);
+/// Does the record's checksum hold?
+[[nodiscard]] bool intact(const context& all, const record_view& view);
+[[noreturn]] void throw_not_intact(const record_view& view);
+
+/// First word of the header of the extent that a long record has to itself; 0 if there is none. It is zero before
+/// anything else in the run changes, and never the same again.
+[[nodiscard]] inline std::uint64_t tenancy(io::window file, const record_view& view) noexcept
+{
+    const std::uint64_t extent = format::extent_of(view.offset, view.header.meta);
+    const bool alone = view.size >= format::large_record_size && view.offset - extent == format::extent_header_size;
+    return alone && file.covers(extent, format::extent_header_size) ? load_relaxed(file.at<std::uint64_t>(extent))
+                                                                    : 0;
+}
 
 /// After an acquire fence: was everything that was read since the shape's first load the truth?
 [[nodiscard]] inline bool unchanged(const format::shard_block& block, std::uint64_t shape) noexcept
@@ -70,16 +83,25 @@ bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::stri
         index::found_slot where;
         const index::outcome result = index::find(file, directory, hash, matches, where);
         if (result == index::outcome::found) {
+            const std::uint64_t tenant = tenancy(file, view);
             // Before a long copy from memory that may be recycled, and again after it.
             std::atomic_thread_fence(std::memory_order_acquire);
             if (!unchanged(block, shape)) {
                 continue;
             }
-            if (all.verify_reads) {
-                verify(all, view);
-            }
+            const bool good = !all.verify_reads || intact(all, view);
             pause_point("read.record");
-            take(view);
+            if (good) {
+                take(view);
+            }
+            std::atomic_thread_fence(std::memory_order_acquire);
+            // Whatever else was recycled in the shard during a copy that may take long.
+            if (good && tenant != 0 && tenancy(file, view) == tenant) {
+                return true;
+            }
+            if (!good && unchanged(block, shape)) {
+                throw_not_intact(view);
+            }
         }
         std::atomic_thread_fence(std::memory_order_acquire);
         if (!unchanged(block, shape)) {

@@ -5,6 +5,7 @@
 #include "base/hash.hpp"
 #include "base/seeded_fault.hpp"
 #include "extents/redo.hpp"
+#include "shard/cleaner.hpp"
 
 #include <cstring>
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr extents::program_points large_points{"set-large.armed", "set-large.step", "set-large.disarmed"};
 
-using program = extents::redo_program<16>;
+using program = extents::shard_program;
 
 /// A staged run is given back if its record was not published.
 class staged_run {
@@ -87,6 +88,12 @@ void writer::set_large(std::uint64_t hash, std::string_view key, std::string_vie
     crash_point("set-large.record-written");
 
     format::shard_block& mine = block();
+    auto& header = all_.memory.at<format::extent_header>(run.offset());
+    store_relaxed(header.wear,
+                  format::make_wear(load_acquire(all_.memory.superblock().locks.checkpoints_started), 0));
+    if (durable_) {
+        promise();
+    }
     program steps(all_.memory, mine.intent);
     steps.store(offset, first_word);
     // Not in the shard's log extent: a commit or checkpoint has to flush more than that. Behind the word that makes
@@ -101,12 +108,18 @@ void writer::set_large(std::uint64_t hash, std::string_view key, std::string_vie
     }
     steps.store(where.slot_offset, format::make_slot(offset, format::tag_of(hash)) | where.flags);
     const std::uint64_t gone = where.replaces ? where.old.size : 0;
-    steps.store(offset_of(mine.entries), mine.entries + (where.replaces ? 0 : 1));
     steps.store(offset_of(mine.live_bytes), mine.live_bytes + size - gone);
-    steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + gone);
+    if (where.replaces) {
+        steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + gone);
+        bury(steps, where.old, 0);
+    } else {
+        steps.store(offset_of(mine.entries), mine.entries + 1);
+    }
     steps.store(run.word_offset(), 0);
     run.published();
     steps.run(large_points);
+    cleaner work(*this, lock);
+    wants_release_ = work.keep_up(size);
 }
 
 }  // namespace kvdb::shard

@@ -69,9 +69,13 @@ writer::progress writer::make_log_room(locked_shard& lock, std::uint64_t bytes)
         const std::uint64_t share = std::bit_floor(load_relaxed(mine.log_bytes) / log_extent_share);
         const std::uint64_t size =
             std::max(least, std::clamp<std::uint64_t>(share, format::unit_size, format::max_log_extent_size));
-        const std::uint64_t base = mine.next_sequence;
+        // Copies of older records shall do without a field of their own for the number.
+        constexpr std::uint64_t behind = std::uint64_t{1} << 31;
+        const std::uint64_t counter = mine.next_sequence & ((std::uint64_t{1} << format::sequence_bits) - 1);
+        const std::uint64_t base = mine.next_sequence - std::min(counter, behind);
         lock.unlock();
-        all_.allocator.supply(shard_, format::extent_kind::log, units_for(size), base);
+        const std::uint64_t fewest = std::max(least, size / 8);
+        all_.allocator.supply(shard_, format::extent_kind::log, {units_for(size), units_for(fewest)}, base);
         lock.relock();
         return progress::look_again;
     }
@@ -83,12 +87,8 @@ void writer::accept_log(std::uint64_t word)
     const format::extent_header header = incoming_header(word, format::extent_kind::log);
     const std::uint64_t offset = extents::allocator::offset_of(word);
     format::shard_block& mine = block();
-    if (mine.log_extent != 0) {
-        log::write_end_mark(all_.memory.base() + mine.log_tail, mine.log_tail, mine.log_extent, mine.nonce);
-    }
-    crash_point("accept-log.marked");
-    request_flush_of_left(all_, mine);
-    extents::redo_program<16> steps(all_.memory, mine.intent);
+    seal(all_, shard_);
+    extents::shard_program steps(all_.memory, mine.intent);
     steps.store(offset_of(mine.log_extent), offset);
     steps.store(offset_of(mine.log_tail), offset + format::extent_header_size);
     steps.store(offset_of(mine.log_end), offset + std::uint64_t{header.units} * format::unit_size);
@@ -124,7 +124,8 @@ writer::progress writer::reserve_index(locked_shard& lock, std::uint64_t bytes)
             std::min(load_relaxed(mine.index_bytes) / index_extent_share, largest_index_extent);
         const std::uint64_t size = format::extent_header_size + std::max(bytes, share);
         lock.unlock();
-        all_.allocator.supply(shard_, format::extent_kind::index, units_for(size), 0);
+        const std::uint64_t fewest = format::extent_header_size + bytes;
+        all_.allocator.supply(shard_, format::extent_kind::index, {units_for(size), units_for(fewest)}, 0);
         lock.relock();
         return progress::look_again;
     }
@@ -136,10 +137,13 @@ void writer::accept_index(std::uint64_t word)
     const format::extent_header header = incoming_header(word, format::extent_kind::index);
     const std::uint64_t offset = extents::allocator::offset_of(word);
     format::shard_block& mine = block();
-    extents::redo_program<16> steps(all_.memory, mine.intent);
+    extents::shard_program steps(all_.memory, mine.intent);
     steps.store(offset_of(mine.index_tail), offset + format::extent_header_size);
     steps.store(offset_of(mine.index_end), offset + std::uint64_t{header.units} * format::unit_size);
     steps.store(offset_of(mine.accepted_index), word);
+    const auto& listed = all_.memory.at<format::extent_header>(offset);
+    steps.store(offset_of(listed.link), format::make_link(0, mine.index_extents));
+    steps.store(offset_of(mine.index_extents), offset);
     steps.run(index_points);
 }
 

@@ -20,7 +20,7 @@ constexpr extents::program_points split_points{"split.armed", "split.step", "spl
 constexpr extents::program_points double_points{"double.armed", "double.step", "double.disarmed"};
 constexpr extents::program_points overflow_points{"overflow.armed", "overflow.step", "overflow.disarmed"};
 
-using program = extents::redo_program<16>;
+using program = extents::shard_program;
 
 constexpr std::uint64_t line = 64;
 constexpr std::uint64_t segment_bytes = sizeof(format::segment);

@@ -3,6 +3,7 @@
 
 #include "base/seeded_fault.hpp"
 #include "extents/redo.hpp"
+#include "shard/cleaner.hpp"
 #include "shard/reader.hpp"
 
 #include <algorithm>
@@ -16,7 +17,7 @@ constexpr extents::program_points set_points{"set.armed", "set.step", "set.disar
 constexpr extents::program_points erase_points{"erase.armed", "erase.step", "erase.disarmed"};
 constexpr extents::program_points guard_points{"guard.armed", "guard.step", "guard.disarmed"};
 
-using program = extents::redo_program<16>;
+using program = extents::shard_program;
 
 /// Header and all fields that a record of this version can carry, and its padding.
 constexpr std::uint64_t largest_overhead = format::record_header_size + 2 * 8 + format::record_alignment;
@@ -98,21 +99,77 @@ void writer::append_to_file(const log::record_fields& fields, std::string_view k
     if (buffer.size() < size) {
         buffer.resize(size);
     }
+    log::write_record(buffer.data(), mine.log_tail, mine.log_extent, mine.base_sequence, mine.nonce, fields, key,
+                      value);
+    put_behind_tail(std::span(buffer).first(size));
+    promise();
+    if (!seeded_fault("append-not-registered")) {
+        store_release(mine.log_wanted, mine.log_tail + size);  // W5
+    }
+}
+
+/// From now on nothing of this shard's log is reused before a checkpoint (lib/shard/cleaner.hpp).
+void writer::promise() const noexcept
+{
+    if (load_relaxed(block().promised) == 0) {
+        store_release(block().promised, std::uint64_t{1});
+    }
+}
+
+/// Writes bytes behind the tail; they are nobody's until a program publishes them.
+void writer::put_behind_tail(std::span<const std::byte> bytes)
+{
+    format::shard_block& mine = block();
+    std::byte* const at = all_.memory.base() + mine.log_tail;
+    if (!durable_) {
+        std::memcpy(at, bytes.data(), bytes.size());
+        return;
+    }
     try {
-        log::write_record(buffer.data(), mine.log_tail, mine.log_extent, mine.base_sequence, mine.nonce, fields, key,
-                          value);
-        all_.data->write_at(mine.log_tail, std::span(buffer).first(size));
+        all_.data->write_at(mine.log_tail, bytes);
     } catch (...) {
         // Part of it may be there, or all. If not, the extent is as before: whoever keeps failing uses up no space.
-        const std::span behind_tail(all_.memory.base() + mine.log_tail, size);
+        const std::span behind_tail(at, bytes.size());
         const bool untouched = std::ranges::all_of(behind_tail, [](std::byte each) { return each == std::byte{0}; });
         if (!untouched && !seeded_fault("failed-append-not-sealed")) {
             seal(all_, shard_);
         }
         throw;
     }
-    if (!seeded_fault("append-not-registered")) {
-        store_release(mine.log_wanted, mine.log_tail + size);  // W5
+}
+
+void writer::bury(extents::shard_program& steps, const record_view& old, std::uint64_t more) const
+{
+    format::shard_block& mine = block();
+    const std::uint64_t extent = format::extent_of(old.offset, old.header.meta);
+    std::uint64_t of_present = more;
+    if (extent == mine.log_extent) {
+        of_present += old.size;
+    } else if (all_.in_extents(extent, format::extent_header_size)) {
+        // The record's checksum was not looked at: no word is changed but that of an extent of this shard.
+        const auto& header = all_.memory.at<format::extent_header>(extent);
+        const bool ours = header.shard == shard_ &&
+                          old.offset + old.size <= extent + std::uint64_t{header.units} * format::unit_size;
+        const auto kind = static_cast<format::extent_kind>(header.kind);
+        if (ours && kind == format::extent_kind::log) {
+            steps.store(offset_of(header.wear), load_relaxed(header.wear) + old.size);
+        } else if (ours && kind == format::extent_kind::large && old.offset == extent + format::extent_header_size) {
+            steps.store(offset_of(header.link), format::make_link(0, mine.emptying));
+            steps.store(offset_of(mine.emptying), extent);
+        }
+    }
+    if (of_present != 0) {
+        steps.store(offset_of(mine.log_dead), mine.log_dead + of_present);
+    }
+}
+
+/// Cleans a little whenever the log has come to another unit.
+void writer::clean_behind(locked_shard& lock, std::uint64_t former_tail)
+{
+    const std::uint64_t units = block().log_tail / format::unit_size - former_tail / format::unit_size;
+    if (units != 0) [[unlikely]] {
+        cleaner work(*this, lock);
+        wants_release_ = work.keep_up(units * format::unit_size);
     }
 }
 
@@ -145,6 +202,7 @@ void writer::set(std::uint64_t hash, std::string_view key, std::string_view valu
     const std::uint64_t gone = where.replaces ? where.old.size : 0;
     if (where.replaces) {
         steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + gone);
+        bury(steps, where.old, 0);
     } else {
         steps.store(offset_of(mine.entries), mine.entries + 1);
     }
@@ -158,6 +216,7 @@ void writer::set(std::uint64_t hash, std::string_view key, std::string_view valu
         write_behind_tail(fields, key, value);
     }
     steps.run(set_points);
+    clean_behind(lock, offset);
 }
 
 bool writer::erase(std::uint64_t hash, std::string_view key)
@@ -182,7 +241,10 @@ bool writer::erase(std::uint64_t hash, std::string_view key)
     steps.store(offset_of(mine.entries), mine.entries - 1);
     steps.store(offset_of(mine.live_bytes), mine.live_bytes - where.old.size);
     steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + where.old.size + size);
+    bury(steps, where.old, size);
+    const std::uint64_t offset = mine.log_tail;
     steps.run(erase_points);
+    clean_behind(lock, offset);
     return true;
 }
 
@@ -225,6 +287,7 @@ void writer::append_guard(std::string_view key, std::uint64_t sequence, std::uin
     program steps(all_.memory, mine.intent);
     steps.store(offset_of(mine.log_tail), mine.log_tail + size);
     steps.store(offset_of(mine.dead_bytes), mine.dead_bytes + size);
+    steps.store(offset_of(mine.log_dead), mine.log_dead + size);
     steps.run(guard_points);
 }
 

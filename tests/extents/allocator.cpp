@@ -69,7 +69,7 @@ void expect_accounted(raw_store& store, std::vector<run> used)
     for (const auto& lists : block.free_lists) {
         for (std::uint64_t at : lists) {
             for (; at != 0; at = store.memory.at<format::free_run>(at + format::free_run_offset).next) {
-                const std::uint64_t units = store.memory.at<format::free_run>(at + format::free_run_offset).units;
+                const std::uint64_t units = store.memory.at<format::free_run>(at + format::free_run_offset).units();
                 used.push_back({at, units, {}});
                 free_bytes += units * unit;
                 BOOST_REQUIRE(used.size() < 100'000);
@@ -268,6 +268,37 @@ BOOST_AUTO_TEST_CASE(lists_are_made_anew_from_the_runs_in_use)
     expect_accounted(store, kept);
 }
 
+BOOST_AUTO_TEST_CASE(free_neighbours_become_one_run)
+{
+    for (const auto& order : {std::array{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}) {
+        raw_store store(path);
+        std::array<run, 3> runs;
+        for (run& each : runs) {
+            each = supply(store, 1, extent_kind::log, 5);
+            scribble(store, each);
+        }
+        const run behind = supply(store, 1, extent_kind::log, 5);
+        BOOST_REQUIRE(runs[1].offset == runs[0].end());
+        BOOST_REQUIRE(runs[2].offset == runs[1].end());
+        for (const int which : order) {
+            store.allocator.release(runs[static_cast<std::size_t>(which)].offset);
+            std::vector<run> used{behind};
+            for (const run& each : runs) {
+                if (extents::extent_at(store.memory, each.offset)) {
+                    used.push_back(each);
+                }
+            }
+            expect_accounted(store, used);
+        }
+        const run whole = supply(store, 2, extent_kind::log, 15);
+        BOOST_TEST(whole.offset == runs[0].offset);
+        BOOST_TEST(is_zero(store, whole));
+        store.allocator.release(whole.offset);
+        store.allocator.release(behind.offset);
+        expect_accounted(store, {});
+    }
+}
+
 BOOST_AUTO_TEST_CASE(impossible_lists_are_damage)
 {
     raw_store store(path);
@@ -284,10 +315,10 @@ BOOST_AUTO_TEST_CASE(impossible_lists_are_damage)
     head = first.offset;
     for (const std::uint64_t bad :
          {std::uint64_t{0}, std::uint64_t{1} << 32, std::uint64_t{1} << 54, ~std::uint64_t{0}}) {
-        free.units = bad;
+        free.size = bad;
         KVDB_CHECK_ERROR(store.allocator.supply(0, extent_kind::log, 2, 0), damaged);
     }
-    free.units = 2;
+    free.size = 2;
     format::frontier& fresh = store.block().allocator.frontiers[0];
     const format::frontier good = fresh;
     for (const format::frontier bad : {format::frontier{good.end, good.next},

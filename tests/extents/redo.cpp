@@ -18,7 +18,7 @@ using namespace kvdb::testing;
 
 namespace {
 
-using program = extents::redo_program<16>;
+using program = extents::shard_program;
 constexpr extents::program_points points{"test.armed", "test.step", "test.done"};
 
 struct redo_fixture {

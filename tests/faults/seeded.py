@@ -20,6 +20,9 @@ CRASH = ("test_process", "crash_points/beside_a_living_process")
 SHAPE = ("test_shard", "structure")
 EXTENTS = ("test_extents", "allocator")
 INJECTED = ("test_space", "injected")
+CLEANING = ("test_database", "cleaning/readers_beside_it")
+CARRIED = ("test_power", "cleaning")
+RECOVERED = ("test_database", "cleaning/copies_of_erased_keys_stay_dead")
 FULL = ("test_space", "full_disk")
 LINEAR = ("test_process", "linearizability")
 
@@ -48,6 +51,10 @@ RIGS = {
     "armed-before-written": (CRASH,),
     "dead-staged-kept": (CRASH,),
     "constant-nonce": (EXTENTS,),
+    "cleaned-before-durable": (CARRIED,),
+    "tombstone-dropped-early": (POWER,),
+    "first-of-equals-wins": (RECOVERED,),
+    "recycled-without-bump": (CLEANING,),
     "move-without-bump": (SHAPE, LINEAR),
     "split-without-bump": (SHAPE, LINEAR),
     "reader-ignores-shape": (LINEAR,),

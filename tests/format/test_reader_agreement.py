@@ -54,8 +54,8 @@ def tool(file, *words, stdin=b""):
 def reseal(data):
     """Makes the clean checksum right again, where there is a shard table to put under it."""
     shards = struct.unpack_from("<I", data, 84)[0]
-    if shards <= 256 and len(data) >= 12288 + 384 * shards:
-        right = kvdb_read.clean_checksum(bytes(data[:4096]), bytes(data[12288 : 12288 + 384 * shards]))
+    if shards <= 256 and len(data) >= 12288 + 448 * shards:
+        right = kvdb_read.clean_checksum(bytes(data[:4096]), bytes(data[12288 : 12288 + 448 * shards]))
         struct.pack_into("<Q", data, 296, right)
 
 
@@ -101,7 +101,7 @@ class Damage:
     def tables(chance, data):
         """A word of the state, the allocator or the shard table, all of them things that only a checksum protects."""
         shards = struct.unpack_from("<I", data, 84)[0]
-        first, count = chance.choice([(256, 160), (12288, 384 * shards), (512, 1024), (12288, 384 * shards)])
+        first, count = chance.choice([(256, 160), (12288, 448 * shards), (512, 1024), (12288, 448 * shards)])
         words = [at for at in range(first, first + count, 8) if any(data[at : at + 8])]
         at = chance.choice(words or [first])
         old = struct.unpack_from("<Q", data, at)[0]

@@ -145,27 +145,37 @@ void add_recovered(album& pages)
                 }
             },
             ignored);
-        const auto records = records_of(torn);
-        for (const placed_record& each : records) {
-            if (each.key == "key-11" || each.key == "key-25") {
-                torn.flip(each.record.offset);  // and what follows it in its extent is lost with it
+        const image whole = torn;
+        const std::string end = "-" + std::to_string(shards);
+        contents model;
+        image made;
+        std::size_t wide = 0;
+        for (int which = 0; wide == 0; ++which) {
+            require(which < 30, "no guard was written");
+            torn = whole;
+            for (const placed_record& each : records_of(whole)) {
+                if (each.key == "key-" + std::to_string(which) ||
+                    each.key == "key-" + std::to_string((which + 14) % 30)) {
+                    torn.flip(each.record.offset);  // and what follows it in its extent is lost with it
+                }
+            }
+            torn.make_unclean();
+            model = pages.log_content(torn);
+            const contents before = model;
+            made = pages.recover(torn, [&](database& db) {
+                put(db, model, "key-1", "after the recovery");
+                if (before.contains("key-2")) {
+                    require(db.erase("key-2"), "erase");
+                    model.erase("key-2");
+                }
+            });
+            for (const placed_record& each : records_of(made)) {
+                const auto header = made.get<format::record_header>(each.record.offset);
+                wide += (header.meta & format::meta_wide_sequence) != 0 ? 1U : 0U;
             }
         }
-        torn.make_unclean();
-        contents model = pages.log_content(torn);
-        const std::string end = "-" + std::to_string(shards);
-        pages.keep("torn" + end, torn, "not clean, extents that end in broken records", &model);
-        const image made = pages.recover(torn, [&](database& db) {
-            put(db, model, "key-1", "after the recovery");
-            require(db.erase("key-2"), "erase");
-            model.erase("key-2");
-        });
-        std::size_t wide = 0;
-        for (const placed_record& each : records_of(made)) {
-            const auto header = made.get<format::record_header>(each.record.offset);
-            wide += (header.meta & format::meta_wide_sequence) != 0 ? 1U : 0U;
-        }
-        require(wide > 0, "no guard was written");
+        const contents found = pages.log_content(torn);
+        pages.keep("torn" + end, torn, "not clean, extents that end in broken records", &found);
         pages.keep("recovered" + end, made, "after a recovery: sealed extents, guards with wide sequence numbers",
                    &model);
     }
@@ -208,6 +218,61 @@ void add_journaled(album& pages)
     test_journal_policy = {};
 }
 
+/// With a checkpoint before the last `count` of many overwrites.
+void churned(database& db, contents& model, int count)
+{
+    const auto overwrite = [&](int number) {
+        put(db, model, "key-" + std::to_string(number * 7 % 40),
+            std::string(200, static_cast<char>('a' + number % 26)));
+    };
+    for (int i = 0; i < 400; ++i) {
+        overwrite(i);
+    }
+    require(db.erase("key-3"), "erase");
+    model.erase("key-3");
+    db.sync();
+    for (int i = 0; i < count; ++i) {
+        overwrite(4 + i % 20);
+    }
+}
+
+/// Extents in limbo.
+void add_cleaned(album& pages)
+{
+    const auto has_limbo = [](const image& made) {
+        const format::shard_block shard = made.shard(0);
+        return shard.filled != 0 && shard.limbo != 0;
+    };
+    for (const bool close : {true, false}) {
+        contents model;
+        image made;
+        for (int count = 10; count < 400 && (made.bytes.empty() || !has_limbo(made)); ++count) {
+            model.clear();
+            made = pages.make(
+                1, close, [&](database& db, contents& of) { churned(db, of, count); }, model);
+        }
+        require(has_limbo(made), "no extent in limbo");
+        pages.keep(close ? "cleaned-1" : "cleaning-1", made,
+                   close ? "cleaned in part, extents in limbo" : "the same, copied while a process had it open",
+                   &model);
+        if (!close) {
+            continue;
+        }
+        format::shard_block shard = made.shard(0);
+        image bad = made;
+        shard.filled = shard.limbo;
+        bad.put(bad.shard_at(0), shard);
+        bad.seal_clean();
+        pages.bad("C25", "lists", bad, "a list that begins with another's extent");
+        shard = made.shard(0);
+        bad = made;
+        shard.log_dead += 4;
+        bad.put(bad.shard_at(0), shard);
+        bad.seal_clean();
+        pages.bad("C26", "log-dead", bad, "more bytes dead than there are");
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -218,6 +283,7 @@ int main(int argc, char** argv)
         add_good(pages);
         add_recovered(pages);
         add_journaled(pages);
+        add_cleaned(pages);
         contents ignored;
         const image base = pages.make(1, true, rewritten, ignored);
         const image four_shards = pages.make(4, true, rewritten, ignored);

@@ -355,7 +355,7 @@ BOOST_AUTO_TEST_CASE(headers_that_make_no_extent)
     const auto made = [&](std::uint64_t offset, std::size_t length, const auto& edit) {
         log_image with_it = image;
         log::found_extent other = with_it.begin_extent(offset, 3);
-        other.header.reserved[2] = 1;  // so that the header's last bytes are seen to be looked at or not
+        other.header.since = 1;  // so that the header's last bytes are seen to be looked at or not
         edit(other.header);
         with_it.bytes.replace(offset, head_size, header_for(offset, other.header));
         expected_record record = records[0];

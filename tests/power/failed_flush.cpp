@@ -190,7 +190,7 @@ bool went_on = false;
 
 void fill_extents(const char* point)
 {
-    went_on = went_on || std::strcmp(point, "accept-log.marked") == 0;
+    went_on = went_on || std::strcmp(point, "accept-log.armed") == 0;
     if (std::strcmp(point, "commit.read") == 0 && busy != nullptr) {
         database* const other = std::exchange(busy, nullptr);
         for (std::uint64_t i = 0; !went_on; ++i) {

@@ -21,6 +21,7 @@
 #include "database/journal.hpp"
 #include "io/crash_point.hpp"
 #include "power/medium.hpp"
+#include "shard/cleaner.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
 #include "support/sanitized.hpp"
@@ -88,6 +89,7 @@ public:
           file_(std::move(file)),
           promised_(std::move(promised)),
           source_(seed),
+          durable_one_in_(seed % 4 < 2 ? 2 : 16),
           small_(seed % 2 == 0)
     {
         current_ = this;
@@ -112,6 +114,9 @@ public:
         constexpr journal_policy policies[] = {
             {0, ~std::uint64_t{0}, 1}, {4 * 1'024, 0, 1}, {4 * 1'024, 0, 2}, {64 * 1'024, 0, 1}};
         test_journal_policy = policies[source_.below(std::size(policies))];
+        // As it is, and at every opportunity.
+        constexpr shard::cleaning_policy eager[] = {{}, {0, 0}, {0, 2'000}};
+        shard::test_cleaning_policy = eager[source_.below(std::size(eager))];
         test_crash_hook = on_point;
         db_ = database::open(file_, how);
     }
@@ -150,7 +155,7 @@ private:
     void operate()
     {
         const std::uint64_t key = source_.below(keys);
-        const durability how = source_.below(2) == 0 ? durability::relaxed : durability::sync;
+        const durability how = source_.below(durable_one_in_) != 0 ? durability::relaxed : durability::sync;
         const std::uint64_t kind = source_.below(small_ ? 120 : 40);
         if (kind < 3) {
             db_.sync();
@@ -183,6 +188,7 @@ private:
     database db_;
     std::vector<failure> failures_;
     std::uint64_t rarity_ = 1;
+    std::uint64_t durable_one_in_;  // with few of them, extents that no commit flushes come between
     bool small_;  // small values, seldom closed: flushes of the whole file would hide what the journal owes
 };
 

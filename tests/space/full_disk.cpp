@@ -19,7 +19,7 @@ using namespace kvdb::testing;
 
 namespace {
 
-constexpr std::uint64_t beyond = 12;     // refusals in a row that make the disk full
+constexpr std::uint64_t beyond = 120;    // refusals that make the disk full; 12 in a row are as many
 constexpr std::uint64_t most = 200'000;  // operations until then
 
 options random_shards(chance& source)
@@ -67,7 +67,7 @@ int fill_a_disk(const std::filesystem::path& folder, std::uint64_t seed, std::ui
     const auto filler = folder / "filler";
     const options how = random_shards(source);
     const shared<ledger> known;
-    const workload work{200'000, true, {errc::disk_full}};
+    const workload work{600'000, true, {errc::disk_full}};
     write_bytes(filler, std::string(6 << 20, 'f'));
     if (processes == 1) {
         user alone(file, *known, 0, work, source.next());
@@ -108,7 +108,7 @@ int meet_a_limit(const std::filesystem::path& file, std::uint64_t seed)
     chance source(seed);
     const options how = random_shards(source);
     const shared<ledger> known;
-    user me(file, *known, 0, {100'000, true, {errc::file_too_large}}, source.next());
+    user me(file, *known, 0, {600'000, true, {errc::file_too_large}}, source.next());
     set_limit(200'000 + source.below(3'000'000));
     fill(file, how, me);
     expect_all_reopened(file, *known);
@@ -194,7 +194,7 @@ int open_with_holes_on_a_full_disk(const std::filesystem::path& folder, bool dis
         }
     }
     how.distrust = distrust;
-    user me(file, *known, 0, {100'000, true, {errc::disk_full}}, 2);
+    user me(file, *known, 0, {600'000, true, {errc::disk_full}}, 2);
     try {
         const auto db = database::open(file, how);
         demand(false, "opened where nothing can be written");

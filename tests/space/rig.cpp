@@ -180,10 +180,11 @@ bool user::step(database& db)
         } else if (kind < 92 && work_.syncs) {
             db.sync();
         }
-        refused_ = 0;
+        in_a_row_ = 0;
     } catch (const error& caught) {
         expect_sensible(caught, file_, work_.allowed);
         ++refused_;
+        ++in_a_row_;
         expect_entry(db, known_, first_ + source_.below(ledger::keys_of_user), "beside a failure");
         return false;
     }

@@ -83,8 +83,8 @@ public:
 
     /// One operation and what must hold after it. False if it failed, sensibly.
     bool step(database& db);
-    /// Failures since the last success.
-    [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+    /// Failures, those since the last success counting ten times.
+    [[nodiscard]] std::uint64_t refused() const noexcept { return 9 * in_a_row_ + refused_; }
 
 private:
     void change(database& db, std::uint64_t number, bool erases);
@@ -98,6 +98,7 @@ private:
     workload work_;
     chance source_;
     std::uint64_t refused_ = 0;
+    std::uint64_t in_a_row_ = 0;
 };
 
 /// Runs `work(folder, seed)` as often as the run asks for, each time in a fresh folder and with a seed of its own.

@@ -28,10 +28,11 @@ struct recovery_summary {
 /// slightly different instants.
 struct statistics {
     std::uint64_t entries = 0;
-    std::uint64_t live_bytes = 0;     ///< records that the index points at, headers included
-    std::uint64_t dead_bytes = 0;     ///< superseded records and tombstones
-    std::uint64_t log_bytes = 0;      ///< extents that hold records
-    std::uint64_t index_bytes = 0;    ///< extents that hold index segments and directories
+    std::uint64_t live_bytes = 0;   ///< records that the index points at, headers included
+    std::uint64_t dead_bytes = 0;   ///< superseded records and tombstones that were not cleaned yet
+    std::uint64_t limbo_bytes = 0;  ///< extents that hold nothing live and wait for a checkpoint before they are free
+    std::uint64_t log_bytes = 0;    ///< extents that hold records, those in limbo included
+    std::uint64_t index_bytes = 0;  ///< extents that hold index segments and directories
     std::uint64_t journal_bytes = 0;  ///< the journal of durable commits, if there is one
     std::uint64_t free_bytes = 0;     ///< runs that no extent uses
     std::uint64_t file_size = 0;

@@ -29,7 +29,8 @@ struct plan {
     std::filesystem::path folder;  ///< its own
     std::uint64_t entries = 0;     ///< never more than so many
     std::size_t value_size = 0;
-    bool durable = false;  ///< each set and each batch survives a power loss once it returned
+    bool durable = false;    ///< each set and each batch survives a power loss once it returned
+    bool read_only = false;  ///< nothing but gets will come; for stores that can make use of it
 };
 
 enum class workload { set, get, dependent_get, multi_get, multi_set, mixed, churn, erase, scan, verify };

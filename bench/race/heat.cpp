@@ -105,16 +105,27 @@ bool heat::race(const event& what, const deck& entries)
         for (std::size_t i = 0; i < all_.size(); ++i) {
             contestant& one = *all_[(turn_ + i) % all_.size()];
             if (one.can(what.what) && (what.limit || !one.about().limit)) {
-                took[&one] += slice(one, what, work);
+                const double nanoseconds = slice(one, what, work);
+                took[&one] += nanoseconds;
+                if (!what.writes) {
+                    add(what, one, nanoseconds, count);
+                }
             }
         }
     }
-    const double scale = what.line.measured == unit::microseconds ? 1'000 : 1;
     for (const auto& [one, nanoseconds] : took) {
-        const double samples = static_cast<double>(all) / static_cast<double>(what.share);
-        into_.add(what.line, one->about().id, nanoseconds / scale / samples);
+        if (what.writes) {
+            add(what, *one, nanoseconds, all);
+        }
     }
     return true;
+}
+
+void heat::add(const event& what, const contestant& one, double nanoseconds, std::size_t operations)
+{
+    const double scale = what.line.measured == unit::microseconds ? 1'000 : 1;
+    const double costs = static_cast<double>(operations) / static_cast<double>(what.share);
+    into_.add(what.line, one.about().id, nanoseconds / scale / costs);
 }
 
 /// Nanoseconds that the contestant takes for it.

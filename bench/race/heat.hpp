@@ -16,8 +16,8 @@ namespace kvdb::bench {
 
 /// One number of keys and one size of values: all contestants through all rows, round after round. A round is the
 /// life of a store: filled, read, changed, opened again, shared, used up. Within a row the contestants take turns,
-/// slice by slice, so that whatever the machine is doing meets all of them; a sample is a contestant's time over all
-/// slices of the row.
+/// slice by slice, so that whatever the machine is doing meets all of them. A sample is a slice of a row that reads,
+/// but all slices of a round where it writes: what a store puts off until later is part of the cost of its writes.
 class heat {
 public:
     using field = std::vector<std::unique_ptr<contestant>>;
@@ -55,11 +55,13 @@ private:
     [[nodiscard]] plan plan_of(const contestant& one, bool durable) const;
     [[nodiscard]] deck draw();
     bool race(const event& what, const deck& entries);
+    void add(const event& what, const contestant& one, double nanoseconds, std::size_t operations);
     double slice(contestant& one, const event& what, const job& work);
     void untimed(workload what, const deck& entries);
     void verify();
     void measure_bytes(const row& line);
-    void open_once(contestant& one, const row& line);
+    void time_opening(contestant& one, const row& line, bool read_only);
+    void race_crowd(bool forked, const row& line, const std::vector<job>& jobs);
     void race_crowds(const std::string& kind, const std::string& load, std::uint32_t writes_percent);
     [[nodiscard]] bool wants_any(std::initializer_list<const char*> lines) const;
     void say(const std::string& what) const;

@@ -83,26 +83,27 @@ void heat::reopen()
             one->close();
         }
     }
-    const row line{"open", "open, one get, close", unit::microseconds};
-    if (!how_.wants(line.id)) {
-        return;
-    }
-    say(line.id);
-    for (const auto& one : all_) {
-        if (one->about().on_disk && !one->about().limit) {
-            open_once(*one, line);
+    const row writing{"open", "open, one get, close", unit::microseconds};
+    const row reading{"open_read", "the same, opened to read", unit::microseconds};
+    for (const row& line : {writing, reading}) {
+        for (const auto& one : all_) {
+            if (how_.wants(line.id) && one->about().on_disk && !one->about().limit) {
+                time_opening(*one, line, line.id == reading.id);
+            }
         }
     }
 }
 
-void heat::open_once(contestant& one, const row& line)
+void heat::time_opening(contestant& one, const row& line, bool read_only)
 {
     constexpr int times = 11;
     const deck entries({static_cast<std::uint32_t>(keys_ / 2)}, keys_);
+    plan how = plan_of(one, false);
+    how.read_only = read_only;
     std::vector<double> took;
     for (int i = 0; i < times; ++i) {
         const stopwatch watch;
-        one.open(plan_of(one, false));
+        one.open(how);
         const outcome came = one.run({.what = workload::get, .keys = entries.keys()});
         one.close();
         took.push_back(watch.nanoseconds());
@@ -124,7 +125,6 @@ void heat::share()
 
 void heat::race_crowds(const std::string& kind, const std::string& load, std::uint32_t writes_percent)
 {
-    const bool forked = kind == "processes";
     std::vector<unsigned> sizes;
     for (unsigned size = 1; size < how_.crowd; size *= 2) {
         sizes.push_back(size);
@@ -133,42 +133,50 @@ void heat::race_crowds(const std::string& kind, const std::string& load, std::ui
     if (!how_.wants(kind + "_" + load)) {
         return;
     }
+    say(kind + "_" + load);
     std::vector<deck> decks;
     std::vector<value_maker> makers(sizes.back(), values_);
     std::vector<job> jobs;
     for (unsigned i = 0; i < sizes.back(); ++i) {
-        decks.push_back(draw());
+        auto order = shuffled(keys_, random_);
+        order.resize(std::min<std::size_t>(order.size(), 250'000));
+        decks.emplace_back(order, keys_);
         jobs.push_back({.what = writes_percent != 0 ? workload::mixed : workload::get,
                         .keys = decks[i].keys(),
                         .links = decks[i].links(),
                         .values = &makers[i],
                         .writes_percent = writes_percent});
     }
-    say(kind + "_" + load);
+    for (const unsigned size : sizes) {
+        const row line{kind + "_" + load + "_" + std::to_string(size),
+                       load + (writes_percent != 0 ? " 90/10, " : ", ") + std::to_string(size) + " " + kind,
+                       unit::millions_per_second};
+        race_crowd(kind == "processes", line, {jobs.begin(), jobs.begin() + size});
+    }
+}
+
+/// All contestants are closed, before and after.
+void heat::race_crowd(bool forked, const row& line, const std::vector<job>& jobs)
+{
     for (const auto& one : all_) {
         const description& about = one->about();
         if (!about.on_disk || !(forked ? about.processes : about.threads)) {
             continue;
         }
-        if (!forked) {
+        if (forked) {
+            into_.add(line, about.id, rate_of_processes(*one, plan_of(*one, false), jobs));
+        } else {
             one->open(plan_of(*one, false));
+            into_.add(line, about.id, rate_of_threads(*one, jobs));
+            one->close();
         }
-        for (const unsigned size : sizes) {
-            const std::vector<job> some(jobs.begin(), jobs.begin() + size);
-            const double rate =
-                forked ? rate_of_processes(*one, plan_of(*one, false), some) : rate_of_threads(*one, some);
-            into_.add({kind + "_" + load + "_" + std::to_string(size),
-                       load + (writes_percent != 0 ? " 90/10, " : ", ") + std::to_string(size) + " " + kind,
-                       unit::millions_per_second},
-                      about.id, rate);
-        }
-        one->close();
     }
 }
 
+/// Once: it takes three passes as it is.
 void heat::churn()
 {
-    if (!wants_any({"churn", "churn_bytes"})) {
+    if (round_ != 0 || !wants_any({"churn", "churn_bytes"})) {
         return;
     }
     open_all(false);

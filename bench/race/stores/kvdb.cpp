@@ -63,6 +63,7 @@ private:
     static options options_of(const plan& how)
     {
         options made;
+        made.mode = how.read_only ? open_mode::read_only : open_mode::open_or_create;
         made.durable = how.durable ? durability::sync : durability::relaxed;
         return made;
     }

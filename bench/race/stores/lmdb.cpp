@@ -48,9 +48,13 @@ public:
         require(mdb_env_create(&environment_), "create");
         require(mdb_env_set_mapsize(environment_, std::max<std::uint64_t>(wanted, std::uint64_t{4} << 30)), "size");
         require(mdb_env_open(environment_, (how.folder / "race.mdb").c_str(),
-                             MDB_NOSUBDIR | MDB_NOTLS | (how.durable ? 0 : fast), 0644),
+                             MDB_NOSUBDIR | MDB_NOTLS |
+                                 (how.read_only ? MDB_RDONLY
+                                  : how.durable ? 0
+                                                : fast),
+                             0644),
                 "open");
-        MDB_txn* transaction = begin();
+        MDB_txn* transaction = begin(how.read_only ? MDB_RDONLY : 0);
         require(mdb_dbi_open(transaction, nullptr, 0, &table_), "open table");
         require(mdb_txn_commit(transaction), "commit");
         start_reader();
@@ -129,10 +133,10 @@ public:
     }
 
 private:
-    MDB_txn* begin()
+    MDB_txn* begin(unsigned flags = 0)
     {
         MDB_txn* transaction = nullptr;
-        require(mdb_txn_begin(environment_, nullptr, 0, &transaction), "begin");
+        require(mdb_txn_begin(environment_, nullptr, flags, &transaction), "begin");
         return transaction;
     }
     void start_reader()

@@ -89,6 +89,7 @@ bool heat::race(const event& what, const deck& entries)
     const std::size_t all = entries.size();
     const std::size_t slices = std::clamp<std::size_t>(all / what.slice, 1, how_.slices);
     if (what.writes) {
+        values_.next_mark();
         touch_memory(all_.size() * all * 2 * (key_size + values_.size()));
     }
     std::map<contestant*, double> took;
@@ -147,6 +148,9 @@ double heat::slice(contestant& one, const event& what, const job& work)
 
 void heat::untimed(workload what, const deck& entries)
 {
+    if (what == workload::set) {
+        values_.next_mark();
+    }
     const job work{.what = what, .keys = entries.keys(), .links = entries.links(), .values = &values_};
     for (const auto& one : all_) {
         if (one->can(what)) {

@@ -17,7 +17,6 @@ constexpr std::size_t whole = std::numeric_limits<std::size_t>::max();
 
 void heat::fill()
 {
-    values_.generation('0');
     open_all(false);
     const deck entries = draw();
     if (!race({.line = {"fill", "set, new keys"}, .what = workload::set, .writes = true}, entries)) {
@@ -34,7 +33,7 @@ void heat::read()
     if (wants_any({"get_zipf"})) {
         race({.line = {"get_zipf", "get, Zipf 0.99"}, .limit = false}, {zipf(keys_, keys_, random_), keys_});
     }
-    if (values_.size() >= key_size) {
+    if (values_.size() > key_size) {
         race({.line = {"get_dependent", "get, dependent"}, .what = workload::dependent_get}, draw());
     }
     race({.line = {"multi_get", "multi_get of 16, a key"}, .what = workload::multi_get}, draw());
@@ -43,9 +42,7 @@ void heat::read()
 
 void heat::change()
 {
-    if (wants_any({"overwrite"})) {
-        values_.generation('1');
-        race({.line = {"overwrite", "set, overwrite"}, .what = workload::set, .writes = true}, draw());
+    if (race({.line = {"overwrite", "set, overwrite"}, .what = workload::set, .writes = true}, draw())) {
         verify();
     }
     race({.line = {"multi_set", "multi_set of 16, overwrite, a key"}, .what = workload::multi_set, .writes = true},
@@ -72,7 +69,7 @@ void heat::erase()
             }
         }
         untimed(workload::set, quarter);
-        verify();
+        untimed(workload::verify, quarter);
     }
 }
 
@@ -148,6 +145,10 @@ void heat::race_crowds(const std::string& kind, const std::string& load, std::ui
                         .writes_percent = writes_percent});
     }
     for (const unsigned size : sizes) {
+        for (value_maker& maker : makers) {
+            values_.next_mark();
+            maker = values_;
+        }
         const row line{kind + "_" + load + "_" + std::to_string(size),
                        load + (writes_percent != 0 ? " 90/10, " : ", ") + std::to_string(size) + " " + kind,
                        unit::millions_per_second};

@@ -93,11 +93,10 @@ std::vector<std::uint32_t> zipf(std::size_t count, std::size_t draws, std::mt199
 }
 
 value_maker::value_maker(std::size_t size, std::size_t longest)
-    : size_(size), bytes_(std::max({size, longest, key_size + 1}), '\0')
+    : size_(size), mark_at_(std::min(size - 1, key_size)), bytes_(std::max({size, longest, key_size + 1}), '\0')
 {
     std::minstd_rand random(7);
     std::generate(bytes_.begin(), bytes_.end(), [&] { return static_cast<char>(random() >> 8U); });
-    generation('0');
 }
 
 }  // namespace kvdb::bench

@@ -53,23 +53,27 @@ std::vector<std::uint32_t> shuffled(std::size_t count, std::mt19937_64& random);
 /// `draws` numbers below `count`, drawn by Zipf's law with exponent 0.99; which are the frequent ones is random.
 std::vector<std::uint32_t> zipf(std::size_t count, std::size_t draws, std::mt19937_64& random);
 
-/// Makes values: the link, a byte that says which round wrote it, then bytes that do not compress. Values of 16 bytes
-/// and less are cut from that.
+/// Makes values: the link, a mark, then bytes that do not compress; in values of 16 bytes and less the mark is the
+/// last byte. No two writes of a key may have the same mark: some stores notice that nothing changes, and write
+/// nothing.
 class value_maker {
 public:
     value_maker(std::size_t size, std::size_t longest);
 
-    void generation(char mark) { bytes_[key_size] = mark; }
+    void next_mark() { ++mark_; }
     std::string_view operator()(std::string_view link) { return sized(link, size_); }
     std::string_view sized(std::string_view link, std::size_t size)
     {
         std::memcpy(bytes_.data(), link.data(), key_size);
+        bytes_[mark_at_] = mark_;
         return {bytes_.data(), size};
     }
     [[nodiscard]] std::size_t size() const { return size_; }
 
 private:
     std::size_t size_;
+    std::size_t mark_at_;
+    char mark_ = 'a';
     std::string bytes_;
 };
 

@@ -15,7 +15,8 @@ public:
                 .name = "SQLite",
                 .version = ::sqlite3_libversion(),
                 .settings =
-                    "a table WITHOUT ROWID, prepared statements, WAL, synchronous=OFF, all of it mapped, a "
+                    "a table WITHOUT ROWID, prepared statements, WAL, synchronous=OFF, mapped as far as it allows (2 "
+                    "GiB), a "
                     "cache of 256 MiB, a checkpoint every 10,000 pages; durable rows: synchronous=FULL",
                 .processes = true,
                 .threads = true};

@@ -9,7 +9,7 @@ namespace kvdb::bench {
 namespace {
 
 // A line for each row of time, a dot for each contestant, the time along a logarithmic axis.
-constexpr double left = 210;
+constexpr double left = 230;
 constexpr double right = 940;
 constexpr double top = 84;
 constexpr double line_height = 26;

@@ -10,12 +10,12 @@ namespace {
 
 // A line for each row of time, a dot for each contestant, the time along a logarithmic axis.
 constexpr double left = 230;
-constexpr double right = 940;
+constexpr double right = 925;
 constexpr double top = 84;
 constexpr double line_height = 26;
 constexpr double width = 960;
 constexpr std::array colours{"#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2",
-                             "#7f7f7f", "#bcbd22", "#17becf", "#393b79", "#637939", "#843c39", "#000000"};
+                             "#7f7f7f", "#bcbd22", "#17becf", "#393b79", "#637939", "#843c39"};
 
 struct axis {
     double lowest;
@@ -60,12 +60,14 @@ std::string text_at(double x, double y, const std::string& anchor, const std::st
            "</text>\n";
 }
 
-std::string dot(double x, double y, std::size_t contestant, const std::string& title)
+/// The raw limit is black, kvdb larger than the rest.
+std::string dot(double x, double y, const report& all, std::size_t contestant, const std::string& title)
 {
-    const bool ours = contestant == 0;
+    const description& one = all.contestants[contestant];
+    const bool ours = one.id == "kvdb";
     return "<circle cx=\"" + rounded(x) + "\" cy=\"" + rounded(y) + "\" r=\"" + (ours ? "6.5" : "4.5") +
-           "\" fill=\"" + colours[contestant % colours.size()] + "\" stroke=\"white\"><title>" + title +
-           "</title></circle>\n";
+           "\" fill=\"" + (one.limit ? "black" : colours[contestant % colours.size()]) +
+           "\" stroke=\"white\"><title>" + title + "</title></circle>\n";
 }
 
 std::string named(double nanoseconds)
@@ -92,9 +94,9 @@ std::string legend(const report& all)
 {
     std::string text;
     for (std::size_t i = 0; i < all.contestants.size(); ++i) {
-        const double x = 24 + static_cast<double>(i % 6) * 155;
-        const double y = 38 + static_cast<double>(i / 6) * 16;
-        text += dot(x, y - 4, i, all.contestants[i].name) + text_at(x + 10, y, "start", all.contestants[i].name);
+        const double x = 24 + static_cast<double>(i % 5) * 186;
+        const double y = 38 + static_cast<double>(i / 5) * 16;
+        text += dot(x, y - 4, all, i, all.contestants[i].name) + text_at(x + 10, y, "start", all.contestants[i].name);
     }
     return text;
 }
@@ -107,7 +109,7 @@ std::string line_of(const report& all, const results& heat, const row& line, con
     for (std::size_t i = all.contestants.size(); i-- > 0;) {
         const description& one = all.contestants[i];
         if (const auto value = heat.median(line.id, one.id)) {
-            text += dot(scale.place(in_nanoseconds(line, *value)), y, i,
+            text += dot(scale.place(in_nanoseconds(line, *value)), y, all, i,
                         one.name + ": " + rounded(*value) + " " + name_of(line.measured));
         }
     }

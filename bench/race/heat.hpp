@@ -36,7 +36,7 @@ private:
         std::uint32_t writes_percent = 0;
         bool limit = true;  ///< the raw limit, where it has the workload, is that of this row
         std::size_t batch = 16;
-        std::size_t slice = 100;  ///< operations at least
+        std::size_t slice = 500;  ///< operations at least
         std::size_t share = 1;    ///< operations that one sample is the cost of
     };
 

@@ -38,13 +38,13 @@ void write(const std::filesystem::path& path, const std::string& text)
 
 void race(const settings& how)
 {
+    const scratch_folder folder(how.folder);  // outlives those whose files are in it
     auto field = contestants(how.only);
     report all{
         .machine = machine(how.folder), .build = build(), .rounds = how.rounds, .contestants = {}, .heats = {}};
     for (const auto& one : field) {
         all.contestants.push_back(one->about());
     }
-    const scratch_folder folder(how.folder);
     for (const std::uint64_t keys : how.keys) {
         for (const std::uint64_t size : how.values) {
             results& here = all.heats.emplace_back(std::min(keys, how.most_bytes / (key_size + size) + 1), size);

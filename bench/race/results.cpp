@@ -59,7 +59,7 @@ std::optional<double> results::ratio(const row& where, const std::string& contes
 std::string rounded(double value)
 {
     char text[40];
-    const int digits = value < 10 ? 2 : value < 100 ? 1 : 0;
+    const int digits = value < 0.1 ? 4 : value < 10 ? 2 : value < 100 ? 1 : 0;
     std::snprintf(text, sizeof text, "%.*f", digits, value);
     return text;
 }

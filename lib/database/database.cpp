@@ -43,6 +43,18 @@ bool database::contains(std::string_view key) const
     return opened().contains(key);
 }
 
+void database::multi_get(std::span<const std::string_view> keys, std::span<std::optional<std::string>> values) const
+{
+    opened().multi_get(keys, values);
+}
+
+std::vector<std::optional<std::string>> database::multi_get(std::span<const std::string_view> keys) const
+{
+    std::vector<std::optional<std::string>> values(keys.size());
+    opened().multi_get(keys, values);
+    return values;
+}
+
 void database::set(std::string_view key, std::string_view value)
 {
     opened().set(key, value);
@@ -51,6 +63,16 @@ void database::set(std::string_view key, std::string_view value)
 void database::set(std::string_view key, std::string_view value, durability how)
 {
     opened().set(key, value, how);
+}
+
+void database::multi_set(std::span<const std::pair<std::string_view, std::string_view>> entries)
+{
+    opened().multi_set(entries);
+}
+
+void database::multi_set(std::span<const std::pair<std::string_view, std::string_view>> entries, durability how)
+{
+    opened().multi_set(entries, how);
 }
 
 bool database::erase(std::string_view key)

@@ -3,9 +3,11 @@
 
 #include "database/checkpoint.hpp"
 #include "database/commit.hpp"
+#include "shard/group.hpp"
 #include "shard/reader.hpp"
 #include "shard/writer.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <string>
@@ -45,6 +47,14 @@ void check_key(std::string_view& key)
     }
     if (key.size() > max_key_size) [[unlikely]] {
         throw_key_too_large(key.size());
+    }
+}
+
+void check_value(std::string_view value)
+{
+    if (value.size() > max_value_size) {
+        throw error(errc::value_too_large, "a value of " + std::to_string(value.size()) + " bytes is longer than " +
+                                               std::to_string(max_value_size));
     }
 }
 
@@ -200,6 +210,10 @@ auto engine::reading(Operation&& operation)
 
 namespace {
 
+// What several keys at a time ask for ahead: as much of a record as a set looks at, and a small record whole.
+constexpr std::uint64_t record_head = 2 * 64;
+constexpr std::uint64_t record_usual = 3 * 64;
+
 [[gnu::always_inline]] inline void take_value(const shard::record_view& view, std::string& value)
 {
     const std::string_view found = view.value();
@@ -239,6 +253,53 @@ bool engine::get_properly(std::string_view key, std::string& value)
     });
 }
 
+void engine::multi_get(std::span<const std::string_view> keys, std::span<std::optional<std::string>> values)
+{
+    if (keys.size() != values.size()) {
+        throw error(errc::invalid_argument,
+                    std::to_string(keys.size()) + " keys, but room for " + std::to_string(values.size()) + " values");
+    }
+    for (std::string_view key : keys) {
+        check_key(key);
+    }
+    const session* const now = current_.load(std::memory_order_acquire);
+    if (now->quick_stamp() != io::process_stamp()) [[unlikely]] {
+        multi_get_properly(keys, values);
+        return;
+    }
+    shard::in_groups<record_usual>(
+        now->shards(), keys.size(), [&](std::size_t i) { return keys[i]; },
+        [&](std::size_t i, const auto& found, std::size_t place) __attribute__((always_inline)) {
+            std::string& value = values[i] ? *values[i] : values[i].emplace();
+            const shard::quick result = found.read(
+                place, keys[i], [&](const shard::record_view& view) __attribute__((always_inline)) {
+                    take_value(view, value);
+                });
+            if (result == shard::quick::absent || (result == shard::quick::unsure && !get_properly(keys[i], value)))
+                [[unlikely]] {
+                values[i].reset();
+            }
+        });
+}
+
+void engine::multi_get_properly(std::span<const std::string_view> keys, std::span<std::optional<std::string>> values)
+{
+    static_cast<void>(reading([&](session& now) {
+        const shard::context& all = now.shards();
+        shard::in_groups<record_usual>(
+            all, keys.size(), [&](std::size_t i) { return keys[i]; },
+            [&](std::size_t i, const auto& ahead, std::size_t place) {
+                std::string& value = values[i] ? *values[i] : values[i].emplace();
+                const std::uint64_t hash = ahead.hash(place);
+                if (!shard::read(all, format::shard_of(hash, all.shard_bits), hash, keys[i],
+                                 [&](const shard::record_view& view) { take_value(view, value); })) {
+                    values[i].reset();
+                }
+            });
+        return true;
+    }));
+}
+
 bool engine::contains(std::string_view key)
 {
     check_key(key);
@@ -253,26 +314,49 @@ void engine::set(std::string_view key, std::string_view value, std::optional<dur
     session& now = writable();
     const bool durable = to_be_durable(now, how);
     check_key(key);
-    if (value.size() > max_value_size) {
-        throw error(errc::value_too_large, "a value of " + std::to_string(value.size()) + " bytes is longer than " +
-                                               std::to_string(max_value_size));
-    }
-    const route to(now, key);
-    const bool large =
-        key.size() + value.size() + format::record_header_size >= format::large_record_size && !value.empty();
-    shard::writer writer(now.shards(), to.shard, large ? durable : to_file(now, durable));
-    if (large) {
-        set_large(now, writer, to.hash, key, value);
-    } else {
-        writer.set(to.hash, key, value);
-    }
+    check_value(value);
+    store(now, durable, route(now, key).hash, key, value);
     if (durable) {
         commit(now.shards(), now.data());
     }
-    if (writer.wants_release()) [[unlikely]] {
-        release_space(now.shards(), now.data(), to.shard);
-    }
     count_written(key.size() + value.size());
+}
+
+void engine::multi_set(std::span<const entry> entries, std::optional<durability> how)
+{
+    session& now = writable();
+    const bool durable = to_be_durable(now, how);
+    for (auto [key, value] : entries) {
+        check_key(key);
+        check_value(value);
+    }
+    shard::in_groups<record_head>(
+        now.shards(), entries.size(), [&](std::size_t i) { return entries[i].first; },
+        [&](std::size_t i, const auto& ahead, std::size_t place) {
+            auto [key, value] = entries[i];
+            check_key(key);
+            store(now, durable, ahead.hash(place), key, value);
+            count_written(key.size() + value.size());
+        });
+    if (durable && !entries.empty()) {
+        commit(now.shards(), now.data());
+    }
+}
+
+void engine::store(session& now, bool durable, std::uint64_t hash, std::string_view key, std::string_view value)
+{
+    const std::uint32_t shard = format::shard_of(hash, now.shards().shard_bits);
+    const bool large =
+        key.size() + value.size() + format::record_header_size >= format::large_record_size && !value.empty();
+    shard::writer writer(now.shards(), shard, large ? durable : to_file(now, durable));
+    if (large) {
+        set_large(now, writer, hash, key, value);
+    } else {
+        writer.set(hash, key, value);
+    }
+    if (writer.wants_release()) [[unlikely]] {
+        release_space(now.shards(), now.data(), shard);
+    }
 }
 
 void engine::set_large(session& now, shard::writer& writer, std::uint64_t hash, std::string_view key,

@@ -20,8 +20,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kvdb {
@@ -33,6 +35,7 @@ class writer;
 class engine final : private io::fork_aware {
 public:
     using visitor = bool (*)(void* target, std::string_view key, std::string_view value);
+    using entry = std::pair<std::string_view, std::string_view>;
 
     engine(const std::filesystem::path& path, const options& how);
     engine(const engine&) = delete;
@@ -41,7 +44,9 @@ public:
 
     bool get(std::string_view key, std::string& value);
     bool contains(std::string_view key);
+    void multi_get(std::span<const std::string_view> keys, std::span<std::optional<std::string>> values);
     void set(std::string_view key, std::string_view value, std::optional<durability> how = {});
+    void multi_set(std::span<const entry> entries, std::optional<durability> how = {});
     bool erase(std::string_view key, std::optional<durability> how = {});
     std::uint64_t size();
     void walk(visitor visit, void* target);
@@ -68,6 +73,10 @@ private:
     auto reading(Operation&& operation);
     /// A get that may meet anything.
     [[gnu::noinline]] bool get_properly(std::string_view key, std::string& value);
+    [[gnu::noinline]] void multi_get_properly(std::span<const std::string_view> keys,
+                                               std::span<std::optional<std::string>> values);
+    /// A set that no commit follows yet.
+    void store(session& now, bool durable, std::uint64_t hash, std::string_view key, std::string_view value);
     void set_large(session& now, shard::writer& writer, std::uint64_t hash, std::string_view key,
                    std::string_view value);
 

@@ -187,15 +187,10 @@ struct glance {
     std::uint64_t record = 0;
 };
 
-[[nodiscard]] inline glance glance_at_both(io::window file, std::uint64_t directory_word, std::uint64_t hash) noexcept
+[[nodiscard, gnu::always_inline]] inline glance glance_in(const format::segment& segment, std::uint64_t hash) noexcept
 {
     const std::uint64_t tag = format::tag_of(hash);
-    const std::uint64_t segment = segment_for(file, directory_word, tag);
-    if (segment == 0) [[unlikely]] {
-        return {};
-    }
-    pause_point("find.segment");  // which may be frozen now, and used anew
-    const format::bucket* const buckets = file.at<format::segment>(segment).buckets;
+    const format::bucket* const buckets = segment.buckets;
     const std::uint32_t home = format::home_of(hash);
     const std::uint32_t partner = format::partner_of(home, tag);
 #ifdef KVDB_TEST_HOOKS
@@ -215,6 +210,28 @@ struct glance {
     }
     const std::uint64_t overflow_mark = load_acquire(buckets[home].slots[format::overflow_mark_slot]);
     return {(overflow_mark & format::slot_mark) == 0 ? outcome::absent : outcome::invalid, 0};
+}
+
+[[nodiscard]] inline glance glance_at_both(io::window file, std::uint64_t directory_word, std::uint64_t hash) noexcept
+{
+    const std::uint64_t segment = segment_for(file, directory_word, format::tag_of(hash));
+    if (segment == 0) [[unlikely]] {
+        return {};
+    }
+    pause_point("find.segment");  // which may be frozen now, and used anew
+    return glance_in(file.at<format::segment>(segment), hash);
+}
+
+/// The same from the home bucket alone, where four entries in five lie: `found`, or `invalid` for all else.
+[[nodiscard, gnu::always_inline]] inline glance glance_at_home(const format::bucket& home,
+                                                               std::uint64_t hash) noexcept
+{
+    const std::uint32_t mask = match(home, pattern_of(format::tag_of(hash), false));
+    if (mask == 0) {
+        return {};
+    }
+    const std::uint64_t record = format::slot_offset(load_acquire(home.slots[std::countr_zero(mask)]));
+    return {record != 0 ? outcome::found : outcome::invalid, record};
 }
 
 template <class File, class Matches>

@@ -121,18 +121,12 @@ bool read(const context& all, std::uint32_t shard, std::uint64_t hash, std::stri
 /// What a quick read came to: it may be unable to tell.
 enum class quick : std::uint8_t { absent, found, unsure };
 
-/// The read that most reads are, ending at one of the two buckets under an unchanged shape, in as few instructions as
-/// can be: a read is two cache misses long, and how far the next one overlaps with it is a matter of how many
-/// instructions lie between the misses, and of no branch between them being foretold wrongly.
+/// The second half of a quick read: `seen` was found under the shape that was loaded before.
 template <class Take>
-[[gnu::always_inline]] inline quick read_quickly(const context& all, std::uint64_t hash, std::string_view key,
+[[gnu::always_inline]] inline quick take_quickly(io::window file, const format::shard_block& block,
+                                                 std::uint64_t shape, index::glance seen, std::string_view key,
                                                  Take&& take)
 {
-    const io::window file = all.memory.view();
-    const auto& block = file.at<format::shard_block>(all.shard_table + format::shard_of(hash, all.shard_bits) *
-                                                                           sizeof(format::shard_block));
-    const std::uint64_t shape = load_acquire(block.shape);
-    const index::glance seen = index::glance_at_both(file, load_acquire(block.directory), hash);
     if (seen.what != index::outcome::found) [[unlikely]] {
         std::atomic_thread_fence(std::memory_order_acquire);
         return seen.what == index::outcome::absent && unchanged(block, shape) ? quick::absent : quick::unsure;
@@ -152,6 +146,21 @@ template <class Take>
     take(view);
     std::atomic_thread_fence(std::memory_order_acquire);
     return unchanged(block, shape) ? quick::found : quick::unsure;
+}
+
+/// The read that most reads are, ending at one of the two buckets under an unchanged shape, in as few instructions as
+/// can be: a read is two cache misses long, and how far the next one overlaps with it is a matter of how many
+/// instructions lie between the misses, and of no branch between them being foretold wrongly.
+template <class Take>
+[[gnu::always_inline]] inline quick read_quickly(const context& all, std::uint64_t hash, std::string_view key,
+                                                 Take&& take)
+{
+    const io::window file = all.memory.view();
+    const auto& block = file.at<format::shard_block>(all.shard_table + format::shard_of(hash, all.shard_bits) *
+                                                                           sizeof(format::shard_block));
+    const std::uint64_t shape = load_acquire(block.shape);
+    const index::glance seen = index::glance_at_both(file, load_acquire(block.directory), hash);
+    return take_quickly(file, block, shape, seen, key, take);
 }
 
 }  // namespace kvdb::shard

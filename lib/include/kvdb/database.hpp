@@ -11,10 +11,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace kvdb {
 
@@ -56,6 +58,14 @@ public:
 
     [[nodiscard]] bool contains(std::string_view key) const;
 
+    /// A `get` of each key, whose waits for memory overlap: values[i] becomes what keys[i] had at some instant during
+    /// the call, which is not the same for all, or empty if it was absent. Strings that are there are written over
+    /// and their capacity is reused; no key may view one of them. errc::invalid_argument if there are not as many
+    /// values as keys, errc::key_too_large if any key is, before anything is read; after any other exception the
+    /// values are not specified. O(keys).
+    void multi_get(std::span<const std::string_view> keys, std::span<std::optional<std::string>> values) const;
+    [[nodiscard]] std::vector<std::optional<std::string>> multi_get(std::span<const std::string_view> keys) const;
+
     /// Stores the value, replacing any other. Atomic: readers see the old value or the new one. Neither view may
     /// point into the database's own memory.
     void set(std::string_view key, std::string_view value);
@@ -63,6 +73,14 @@ public:
     /// As above with a promise of its own. durability::sync in a handle of another mode is as durable, but slower
     /// than in one that was opened for it; the other two make no difference to each other.
     void set(std::string_view key, std::string_view value, durability how);
+
+    /// A `set` of each entry, in order, so that of equal keys the last one stays; faster than as many calls, and with
+    /// durability::sync one commit for all. Each entry is atomic, the whole is not: others may see the first ones
+    /// without the rest. errc::key_too_large and errc::value_too_large come before anything is set; after any other
+    /// exception the entries before the one that failed are set, the others are not, and durability::sync has
+    /// promised nothing.
+    void multi_set(std::span<const std::pair<std::string_view, std::string_view>> entries);
+    void multi_set(std::span<const std::pair<std::string_view, std::string_view>> entries, durability how);
 
     /// Removes the key. True if it was there.
     bool erase(std::string_view key);

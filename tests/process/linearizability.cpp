@@ -21,8 +21,11 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/hash.hpp"
@@ -206,6 +209,18 @@ private:
             db_.erase(key);
         }
     }
+    /// By itself, or in the middle of others.
+    bool get(const std::string& name, std::string& value)
+    {
+        if (source_.below(2) == 0) {
+            return db_.get(name, value);
+        }
+        const std::string others[] = {layout::nobodys(0), place_.hot(0), place_.hot(1), layout::nobodys(3)};
+        const std::vector<std::string_view> keys{others[0], others[1], name, others[2], others[3]};
+        std::vector<std::optional<std::string>> found = db_.multi_get(keys);
+        value = found[2].value_or("");
+        return found[2].has_value();
+    }
     void one_hot(std::size_t i)
     {
         const std::uint64_t key = source_.below(hot_keys);
@@ -227,10 +242,16 @@ private:
         mine_.begun.store(i + 1, std::memory_order_release);
         std::uint64_t seen = one.value;
         switch (one.what) {
-            case action::set: db_.set(name, value); break;
+            case action::set:
+                if (source_.below(3) == 0) {
+                    db_.multi_set(std::vector<std::pair<std::string_view, std::string_view>>{{name, value}});
+                } else {
+                    db_.set(name, value);
+                }
+                break;
             case action::get:
                 in_a_get = true;
-                seen = db_.get(name, value) ? told_version(key, value).value_or(torn) : absent;
+                seen = get(name, value) ? told_version(key, value).value_or(torn) : absent;
                 in_a_get = false;
                 break;
             case action::erase: seen = db_.erase(name) ? 1 : 0; break;

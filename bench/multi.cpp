@@ -3,10 +3,9 @@
 //
 //   bench_multi [KEYS [SLICES [SHARDS [FOLDER]]]]        (default 1000000 60 64 .)
 //
-// 16-byte keys, 100-byte values, durability::relaxed. The contestants take turns in slices of at most 32,000 keys, none of
-// which is used twice before all were; medians of the slices, in nanoseconds per key. The limit is what no store in
-// such a file can go below without reading several keys at once: one line of an index and the three lines of a record,
-// at places that are known beforehand.
+// 16-byte keys, 100-byte values, durability::relaxed. The contestants take turns in slices of at most 32,000 keys,
+// none of which is used twice before all were; medians of the slices, in nanoseconds per key. The limit: one line of
+// an index and the three lines of a record, read where they are known to be, in any order, in a file mapped alike.
 #include "touch_memory.hpp"
 
 #include <kvdb/kvdb.hpp>
@@ -41,7 +40,8 @@ constexpr std::size_t index_bytes = 12;  // of each entry
 std::string key_of(std::uint64_t number)
 {
     char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>((number + 1) * 0x9e3779b97f4a7c15ULL));
+    std::snprintf(text, sizeof text, "%016llx",
+                  static_cast<unsigned long long>((number + 1) * 0x9e3779b97f4a7c15ULL));
     return {text, 16};
 }
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
@@ -22,6 +23,7 @@ using namespace kvdb;
 using namespace kvdb::fuzz;
 
 constexpr std::size_t most_operations = 400;
+constexpr std::size_t most_together = 40;
 constexpr std::size_t most_bytes = 2 * 1024 * 1024;  // of records written
 
 std::uint64_t few_hashes(std::string_view key, std::uint64_t seed)
@@ -99,6 +101,8 @@ private:
             case operation::lose_process: lose_process(); break;
             case operation::fill: fill(); break;
             case operation::erase_many: erase_many(); break;
+            case operation::multi_get: multi_get(); break;
+            case operation::multi_set: multi_set(); break;
             case operation::count: break;
         }
     }
@@ -220,6 +224,37 @@ private:
         for (std::uint32_t i = 0; i < count; ++i) {
             const std::string key = "fill" + std::to_string(first + i);
             require(db_.erase(key) == (model_.erase(key) != 0), "erase said something else than the model");
+        }
+    }
+
+    void multi_get()
+    {
+        std::vector<std::string> keys(input_.byte() % most_together);
+        for (std::string& key : keys) {
+            key = input_.key();
+        }
+        const std::vector<std::string_view> views(keys.begin(), keys.end());
+        const std::vector<std::optional<std::string>> found = db_.multi_get(views);
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            const auto wanted = model_.find(keys[i]);
+            require(found[i].has_value() == (wanted != model_.end()), "multi_get: there or not");
+            require(!found[i] || *found[i] == wanted->second, "multi_get: another value");
+        }
+    }
+    void multi_set()
+    {
+        std::vector<std::pair<std::string, std::string>> owned(input_.byte() % most_together);
+        for (auto& [key, value] : owned) {
+            key = input_.key();
+            const std::size_t length = input_.byte();
+            value.assign(length == 255 ? 40'000 : length, static_cast<char>(input_.byte()));
+            written_ += key.size() + value.size() + 32;
+            model_[key] = value;
+        }
+        const std::vector<std::pair<std::string_view, std::string_view>> entries(owned.begin(), owned.end());
+        db_.multi_set(entries);
+        for (const auto& [key, value] : owned) {
+            look_up(db_, key);
         }
     }
 

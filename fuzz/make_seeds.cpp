@@ -182,6 +182,12 @@ void operation_seeds()
         }
         put(erase, {1});
         write("operations/mixed-" + std::to_string(settings), bytes);
+        put(multi_set, {5, 1, 20, 'p', 2, 255, 'q', 1, 30, 'r', 0, 0, 's', 63, 99, 't'});
+        put(multi_get, {6, 1, 2, 63, 0, 9, 1});
+        put(fill, {0, 30});
+        put(reopen_distrust, {});
+        put(multi_get, {3, 2, 1, 7});
+        write("operations/many-" + std::to_string(settings), bytes);
     }
 }
 

@@ -34,6 +34,8 @@ enum class operation : std::uint8_t {
     lose_process,     // goes on with a copy of the bytes as they are: nobody closed the file
     fill,             // first key, count: many small sets
     erase_many,       // first key, count
+    multi_get,        // count, that many keys
+    multi_set,        // count, that many times key, length, fill
     count
 };
 

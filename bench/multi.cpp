@@ -132,6 +132,16 @@ double median(std::vector<double> values)
     return values[values.size() / 2];
 }
 
+void print(std::map<std::string, std::vector<double>>& took, std::size_t count, std::uint32_t shards, int slices)
+{
+    std::printf("%zu keys, %u shards, medians of %d slices, ns per key\n\n", count, shards, slices);
+    std::printf("| get | multi_get(16) | limit | multi_get / limit | set | multi_set(16) | multi_set / set |\n");
+    std::printf("|---|---|---|---|---|---|---|\n| %.0f | %.0f | %.0f | %.2f | %.0f | %.0f | %.2f |\n",
+                median(took["get"]), median(took["multi_get"]), median(took["limit"]),
+                median(took["multi_get"]) / median(took["limit"]), median(took["set"]), median(took["multi_set"]),
+                median(took["multi_set"]) / median(took["set"]));
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -191,11 +201,6 @@ int main(int argc, char** argv)
         }
     }
     std::filesystem::remove(path);
-    std::printf("%zu keys, %u shards, medians of %d slices, ns per key\n\n", count, how.shard_count, slices);
-    std::printf("| get | multi_get(16) | limit | multi_get / limit | set | multi_set(16) | multi_set / set |\n");
-    std::printf("|---|---|---|---|---|---|---|\n| %.0f | %.0f | %.0f | %.2f | %.0f | %.0f | %.2f |\n",
-                median(took["get"]), median(took["multi_get"]), median(took["limit"]),
-                median(took["multi_get"]) / median(took["limit"]), median(took["set"]), median(took["multi_set"]),
-                median(took["multi_set"]) / median(took["set"]));
+    print(took, count, how.shard_count, slices);
     return 0;
 }

@@ -49,7 +49,7 @@ std::string key_of(std::uint64_t number)
 class raw_file {
 public:
     raw_file(const std::filesystem::path& path, std::size_t keys)
-        : keys_(keys), lines_(keys * index_bytes / 64), size_(lines_ * 64 + (keys + 2) * record_size)
+        : lines_(keys * index_bytes / 64), size_(lines_ * 64 + (keys + 2) * record_size)
     {
         const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
         if (file < 0 || ::posix_fallocate(file, 0, static_cast<::off_t>(size_)) != 0) {
@@ -78,7 +78,6 @@ public:
     }
 
 private:
-    std::size_t keys_;
     std::size_t lines_;
     std::size_t size_;
     unsigned char* bytes_;

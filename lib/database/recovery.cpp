@@ -145,8 +145,10 @@ void recovery::raise_incarnation(bool durable)
 void recovery::rebuild_shards()
 {
     const auto count = static_cast<unsigned>(extents_.size());
-    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-    const unsigned wanted = total_bytes_ < 4 * format::region_size ? 1 : std::min({cores, count, most_threads});
+    unsigned wanted = 1;
+    if (total_bytes_ >= 4 * format::region_size) {  // to ask for the cores is a file opened and read
+        wanted = std::min({std::max(1U, std::thread::hardware_concurrency()), count, most_threads});
+    }
     {
         std::vector<std::jthread> helpers;
         try {

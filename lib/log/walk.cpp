@@ -42,7 +42,7 @@ std::vector<found_extent> find_extents(const io::file& file, const format::ident
                                        std::uint64_t limit, std::vector<std::uint64_t>* cut_off)
 {
     std::vector<found_extent> found;
-    std::vector<std::byte> buffer(std::min(window, limit));
+    std::vector<std::byte> buffer;  // as long as the longest read: of a file without much free space a few units
     std::uint64_t loaded_from = 0;
     std::uint64_t loaded = 0;
     for (std::uint64_t at = identity.first_extent_offset; at + format::unit_size <= limit;) {
@@ -50,6 +50,7 @@ std::vector<found_extent> find_extents(const io::file& file, const format::ident
             // After a jump over a run only its successor is wanted; over free space, many units in a row.
             const bool jumped = at != loaded_from + loaded;
             const std::uint64_t wanted = std::min(jumped ? 4 * std::uint64_t{format::unit_size} : window, limit - at);
+            buffer.resize(std::max<std::uint64_t>(buffer.size(), wanted));
             loaded = wanted - file.read_at(at, {buffer.data(), wanted});
             loaded_from = at;
             if (loaded < format::extent_header_size) {

@@ -104,7 +104,7 @@ fuzz_one() {
     mkdir -p "build/fuzz/new/$name" build/fuzz/crashes
     "$program" -runs=0 -verbosity=0 "$corpus" || return 1
     "$program" -max_total_time="$fuzz_seconds" -timeout=30 -rss_limit_mb=4096 -print_final_stats=1 -verbosity=0 \
-        -artifact_prefix="build/fuzz/crashes/$name-" "${extra[@]}" "build/fuzz/new/$name" "$corpus"
+        -entropic=0 -reload=0 -artifact_prefix="build/fuzz/crashes/$name-" "${extra[@]}" "build/fuzz/new/$name" "$corpus"
 }
 
 begin=$SECONDS

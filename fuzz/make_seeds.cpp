@@ -61,10 +61,19 @@ void some_entries(database& db)
     db.erase("gone");
 }
 
+/// Keys that all belong into the same sixteen buckets: the segment splits when they are full, and the file stays
+/// small.
 void many_entries(database& db)
 {
-    for (int i = 0; i < 600; ++i) {
-        db.set("k" + std::to_string(i), "");
+    constexpr std::uint32_t crowded = 16;
+    for (int i = 0, set = 0; set < 150; ++i) {
+        const std::string key = "k" + std::to_string(i);
+        const std::uint64_t hash = hash_key(key, fixed_seed);
+        const std::uint32_t home = format::home_of(hash);
+        if (home < crowded && format::partner_of(home, format::tag_of(hash)) < crowded) {
+            db.set(key, "");
+            ++set;
+        }
     }
 }
 

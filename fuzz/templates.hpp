@@ -18,6 +18,8 @@
 
 namespace kvdb::fuzz {
 
+inline constexpr std::uint64_t fixed_seed = 0x6b766462;
+
 /// Inputs are small, and so is their journal.
 inline const bool small_journals = [] {
     test_journal_policy = {4 * 1'024, 0, 1};
@@ -50,7 +52,7 @@ inline std::vector<std::uint8_t> empty_database(std::uint32_t shard_count)
     }
     image made(bytes);
     format::superblock block = made.superblock();
-    block.identity.seed = 0x6b766462;
+    block.identity.seed = fixed_seed;
     block.identity.created_unix_ms = 0;
     std::memset(block.identity.uuid, 0x5a, sizeof block.identity.uuid);
     made.store(format::superblock_offset, block);

@@ -26,6 +26,14 @@ namespace kvdb::fuzz {
     std::abort();
 }
 
+/// A replay does all that can be done with an input. The fuzzer does a part of it, at several times the rate: the
+/// next mutation draws another.
+#ifdef KVDB_LIBFUZZER
+inline constexpr bool replaying = false;
+#else
+inline constexpr bool replaying = true;
+#endif
+
 class memory_file {
 public:
     explicit memory_file(std::span<const std::uint8_t> bytes) : descriptor_(::memfd_create("kvdb-fuzz", MFD_CLOEXEC))

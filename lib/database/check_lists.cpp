@@ -5,6 +5,7 @@
 #include "format/validate.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 
 namespace kvdb {
@@ -57,7 +58,7 @@ void shard_check::judge_lists()
         const auto in = [&](const std::vector<std::uint64_t>& list) { return std::ranges::count(list, at); };
         const auto listed = in(filled) + in(emptying) + in(index_extents) + in(limbo);
         auto rightly = in(limbo);
-        auto elsewhere = listed - listed;
+        std::ptrdiff_t elsewhere = 0;
         if (extent.kind() == format::extent_kind::index) {
             rightly += in(index_extents);
             elsewhere = handed_over(mine.incoming_index, mine.accepted_index, at);

@@ -74,7 +74,7 @@ private:
     /// A get that may meet anything.
     [[gnu::noinline]] bool get_properly(std::string_view key, std::string& value);
     [[gnu::noinline]] void multi_get_properly(std::span<const std::string_view> keys,
-                                               std::span<std::optional<std::string>> values);
+                                              std::span<std::optional<std::string>> values);
     /// A set that no commit follows yet.
     void store(session& now, bool durable, std::uint64_t hash, std::string_view key, std::string_view value);
     void set_large(session& now, shard::writer& writer, std::uint64_t hash, std::string_view key,

@@ -128,7 +128,7 @@ bool cleaner::choose(std::uint64_t least_dead_share)
             if (!may_be_cleaned(header)) {
                 blocked_ = true;
             } else {
-                const double live = static_cast<double>(size - std::min(dead, size));
+                const auto live = static_cast<double>(size - std::min(dead, size));
                 const double age = static_cast<double>(now - std::min(now, header.order)) + 1;
                 const double score = static_cast<double>(dead) * age / (static_cast<double>(size) + live);
                 if (score > best_score) {

@@ -62,7 +62,7 @@ inline void racing_copy(char* target, const char* source, std::size_t size) noex
         both_ends(32);
     } else if (size - 16 < 16) {
         both_ends(16);
-    } else {
+    } else if (size != 0) {  // nothing may have no address
         std::memcpy(target, source, size);
     }
 }

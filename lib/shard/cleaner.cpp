@@ -52,8 +52,10 @@ bool cleaner::release_due() const noexcept
     if (load_relaxed(mine_.promised) == 0) {
         return mine_.limbo != 0;  // costs no flush
     }
-    return mine_.limbo_bytes > mine_.live_bytes / 4 + current_cleaning_policy().limbo_slack ||
-           (blocked_ && crowded());
+    // A checkpoint flushes the whole file, and serves all shards.
+    const std::uint64_t slack = current_cleaning_policy().limbo_slack;
+    return mine_.limbo_bytes > mine_.live_bytes / 4 + slack ||
+           (blocked_ && mine_.dead_bytes > mine_.live_bytes / 2 + slack);
 }
 
 bool cleaner::keep_up(std::uint64_t bytes) noexcept

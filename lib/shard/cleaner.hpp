@@ -38,7 +38,7 @@ namespace kvdb::shard {
 /// files want less.
 struct cleaning_policy {
     std::uint64_t dead_slack = 4 * 1024;
-    std::uint64_t limbo_slack = 16 * 1024;
+    std::uint64_t limbo_slack = 32 * 1024;
 };
 #ifdef KVDB_TEST_HOOKS
 inline cleaning_policy test_cleaning_policy;

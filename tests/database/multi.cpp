@@ -19,6 +19,7 @@
 #include "base/hash.hpp"
 #include "io/flush_hook.hpp"
 #include "io/write_hook.hpp"
+#include "shard/cleaner.hpp"
 #include "support/child.hpp"
 #include "support/fixture.hpp"
 #include "support/sanitized.hpp"
@@ -336,6 +337,7 @@ BOOST_AUTO_TEST_CASE(with_a_private_index)
 
 BOOST_AUTO_TEST_CASE(one_commit_for_all)
 {
+    shard::test_cleaning_policy = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};  // its checkpoints flush as well
     auto db = open(with_shards(16));
     contents model;
     for (std::uint64_t round = 0; round < 20; ++round) {
@@ -349,6 +351,7 @@ BOOST_AUTO_TEST_CASE(one_commit_for_all)
         BOOST_TEST(flushes == 1U);
         some.apply_to(model);
     }
+    shard::test_cleaning_policy = {};
     std::filesystem::copy_file(file, folder / "copy.kvdb");
     expect_all(database::open(folder / "copy.kvdb"), model);
 }

@@ -100,7 +100,7 @@ std::vector<std::uint64_t> noted_extents(const shard::context& all, std::uint32_
 {
     std::vector<std::uint64_t> offsets;
     const std::uint64_t most = all.memory.known_size() / format::unit_size;
-    for (std::uint64_t at = all.block(shard).releasing; at != 0 && offsets.size() < most;) {
+    for (std::uint64_t at = load_acquire(all.block(shard).releasing); at != 0 && offsets.size() < most;) {
         offsets.push_back(at);
         at = format::next_of(extents::listed_extent(all.memory, shard, at).link);
     }

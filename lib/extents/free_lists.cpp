@@ -142,7 +142,8 @@ void allocator::push(word_edits& edits, run added, std::uint32_t run_class, merg
         if (const auto next = free_run_in(behind, edits); next && next->run_class() == run_class) {
             join(behind, *next);
         }
-        const std::uint64_t before = load_relaxed(memory_.at<std::uint64_t>(added.offset - format::free_run_footer));
+        const std::uint64_t before =
+            load_unwatched(memory_.at<std::uint64_t>(added.offset - format::free_run_footer));
         const auto prev = free_run_in(before, edits);
         if (prev && prev->run_class() == run_class && before + prev->units() * format::unit_size == added.offset) {
             join(before, *prev);

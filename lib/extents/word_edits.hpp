@@ -3,6 +3,7 @@
 #ifndef KVDB_EXTENTS_WORD_EDITS_HPP
 #define KVDB_EXTENTS_WORD_EDITS_HPP
 
+#include "base/racing.hpp"
 #include "extents/redo.hpp"
 
 #include <array>
@@ -23,7 +24,7 @@ public:
                 return edits_[i].value;
             }
         }
-        return load_relaxed(memory_.at<std::uint64_t>(offset));
+        return load_unwatched(memory_.at<std::uint64_t>(offset));  // perhaps of a neighbour that is in use
     }
     void set_at(std::uint64_t offset, std::uint64_t value) noexcept
     {

@@ -2,6 +2,7 @@
 #include "shard/cleaner.hpp"
 
 #include "base/hash.hpp"
+#include "base/racing.hpp"
 #include "base/seeded_fault.hpp"
 #include "extents/redo.hpp"
 #include "shard/reader.hpp"
@@ -218,7 +219,7 @@ bool cleaner::must_carry(const candidate& each) const
 /// was written since may have left such a copy behind that no record names.
 std::uint64_t cleaner::oldest_source() const
 {
-    if (mine_.releasing != 0) {
+    if (load_acquire(mine_.releasing) != 0) {
         return 0;  // a checkpoint is changing that list
     }
     std::uint64_t oldest = std::numeric_limits<std::uint64_t>::max();
@@ -241,13 +242,20 @@ bool cleaner::may_be_on_medium(std::uint64_t victim) const
     if (!all_.in_extents(offset, format::record_header_size)) {
         return false;
     }
-    const auto header = all_.memory.at<format::record_header>(offset);
+    // Somebody else's by now, perhaps, who is writing there.
+    format::record_header header{};
+    copy_unwatched(&header, all_.memory.base() + offset, sizeof header);
     if (format::make_victim(offset, header.checksum) != victim) {
         return false;
     }
     const std::uint64_t extent = format::extent_of(offset, header.meta);
-    const auto found = extents::extent_at(all_.memory, extent);
-    return found && found->shard == shard_number() && offset - extent < bytes_of(*found);
+    if (extent > offset || !all_.in_extents(extent, format::extent_header_size)) {
+        return false;
+    }
+    format::extent_header around{};
+    copy_unwatched(&around, all_.memory.base() + extent, sizeof around);
+    return format::valid_extent(around, all_.memory.superblock().identity, extent, all_.memory.known_size()) &&
+           around.shard == shard_number() && offset - extent < bytes_of(around);
 }
 
 std::uint64_t cleaner::clean_log(std::uint64_t extent, format::extent_header& header)

@@ -176,7 +176,8 @@ int main(int count, char** words)
     const std::string_view only = count > 3 ? words[3] : "";
     const std::filesystem::path path = "bench_churn.kvdb";
     std::printf(
-        "| pattern | keys | worst | ns a write | longest ms | at rest | check |\n|---|---|---|---|---|---|---|\n");
+        "| pattern | keys | worst | ns a write | longest ms | at rest | log | index | free | check |\n"
+        "|---|---|---|---|---|---|---|---|---|---|\n");
     for (const pattern& each : patterns) {
         if (std::string_view(each.name).find(only) == std::string_view::npos) {
             continue;

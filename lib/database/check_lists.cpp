@@ -82,7 +82,7 @@ void shard_check::judge_lists()
     std::ranges::for_each(limbo_, judge);
     std::uint64_t waiting = 0;
     for (const std::uint64_t at : limbo) {
-        waiting += std::uint64_t{load_relaxed(all_.memory.at<format::extent_header>(at).units)} * format::unit_size;
+        waiting += format::bytes_of(all_.memory.at<format::extent_header>(at));
     }
     if (load_relaxed(mine.limbo_bytes) + load_relaxed(mine.releasing_bytes) != waiting) {
         fault(all_.memory.offset_of(&mine.limbo_bytes),

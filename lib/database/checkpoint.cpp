@@ -95,22 +95,13 @@ bool note_limbo(const shard::context& all, std::uint32_t shard)
     return block.releasing != 0;
 }
 
-/// The shard's extents that were noted.
-std::vector<std::uint64_t> noted_extents(const shard::context& all, std::uint32_t shard)
-{
-    std::vector<std::uint64_t> offsets;
-    const std::uint64_t most = all.memory.known_size() / format::unit_size;
-    for (std::uint64_t at = load_acquire(all.block(shard).releasing); at != 0 && offsets.size() < most;) {
-        offsets.push_back(at);
-        at = format::next_of(extents::listed_extent(all.memory, shard, at).link);
-    }
-    return offsets;
-}
-
-/// Holding the lock of checkpoints.
+/// What of the shard was noted. Holding the lock of checkpoints.
 void free_noted(const shard::context& all, std::uint32_t shard, bool durably)
 {
-    for (std::size_t left = noted_extents(all, shard).size(); left != 0; --left) {
+    std::size_t count = 0;
+    extents::for_each_listed(all.memory, shard, load_acquire(all.block(shard).releasing),
+                             [&](std::uint64_t, const format::extent_header&) { ++count; });
+    for (; count != 0; --count) {
         all.allocator.release_listed(shard, durably);
     }
 }
@@ -120,35 +111,35 @@ void free_noted(const shard::context& all, std::uint32_t shard, bool durably)
 void release_noted(const shard::context& all, const io::file& data)
 {
     const std::uint32_t count = all.memory.superblock().identity.shard_count;
-    std::vector<io::byte_range> ranges;
-    const auto zero = [&](std::uint64_t at, std::uint64_t bytes) { ranges.push_back({at, at + bytes}); };
+    std::vector<std::uint32_t> shards;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (load_relaxed(all.block(i).releasing) != 0) {
+            shards.push_back(i);
+        }
+    }
+    if (shards.empty()) {
+        return;
+    }
     const auto forget = [&] {
-        for (std::uint32_t i = 0; i < count; ++i) {
-            for (const std::uint64_t at : noted_extents(all, i)) {
-                format::extent_header& header = extents::listed_extent(all.memory, i, at);
-                store_release(header.checksum, std::uint64_t{0});
-                zero(at, format::extent_header_size);
-                for (const std::uint64_t like :
-                     extents::forget_headers(all.memory, at + format::unit_size, header.units - 1)) {
-                    zero(like, format::extent_header_size);
-                }
-            }
+        std::vector<io::byte_range> ranges;
+        const auto zeroed = [&](std::uint64_t at) { ranges.push_back({at, at + format::extent_header_size}); };
+        const auto zero = [&](std::uint64_t at, format::extent_header& header) {
+            store_release(header.checksum, std::uint64_t{0});
+            zeroed(at);
+            std::ranges::for_each(extents::forget_headers(all.memory, at + format::unit_size, header.units - 1),
+                                  zeroed);
+        };
+        for (const std::uint32_t each : shards) {
+            extents::for_each_listed(all.memory, each, load_acquire(all.block(each).releasing), zero);
         }
         crash_point("release.headers-zeroed");
         return ranges;
     };
-    bool any = false;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        any = any || load_relaxed(all.block(i).releasing) != 0;
-    }
-    if (!any) {
-        return;
-    }
     all.allocator.settle();
     change_beside_commits(all, data, forget);
     crash_point("release.headers-flushed");
-    for (std::uint32_t i = 0; i < count; ++i) {
-        free_noted(all, i, true);
+    for (const std::uint32_t each : shards) {
+        free_noted(all, each, true);
     }
 }
 

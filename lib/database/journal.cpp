@@ -30,7 +30,7 @@ std::optional<log::found_extent> journal::find() const
     }
     const std::uint64_t offset = extents::allocator::offset_of(word);
     const auto header = extents::extent_at(all_.memory, offset);
-    if (!header || static_cast<format::extent_kind>(header->kind) != format::extent_kind::journal) {
+    if (!header || format::kind_of(*header) != format::extent_kind::journal) {
         return std::nullopt;  // forged; commits do without
     }
     return log::found_extent{offset, *header};

@@ -319,7 +319,7 @@ void recovery::count_dead(std::uint64_t extent, std::uint64_t size) const
 {
     if (durable_) {
         auto& header = all_.memory.at<format::extent_header>(extent);
-        const bool large = static_cast<format::extent_kind>(header.kind) == format::extent_kind::large;
+        const bool large = format::kind_of(header) == format::extent_kind::large;
         header.wear += large ? 1 : size;
     }
 }
@@ -341,13 +341,8 @@ std::uint64_t recovery::sequence_at(std::uint64_t record_offset) const
     if (!shard::view_record(all_.memory, record_offset, view)) {
         return 0;
     }
-    if ((view.header.meta & format::meta_wide_sequence) != 0) {
-        std::uint64_t sequence = 0;
-        std::memcpy(&sequence, view.bytes + format::wide_sequence_at(view.header.meta), sizeof sequence);
-        return sequence;
-    }
     const std::uint64_t extent = format::extent_of(record_offset, view.header.meta);
-    return all_.memory.at<format::extent_header>(extent).base_sequence + view.header.sequence;
+    return format::sequence_of(view.bytes, view.header, all_.memory.at<format::extent_header>(extent).base_sequence);
 }
 
 /// Invariant L: every dead value on disk has a record of its key with a higher number on disk, for as long as it is

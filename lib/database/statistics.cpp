@@ -44,7 +44,7 @@ statistics collect_statistics(session& of)
     result.index_bytes = load_relaxed(block.allocator.index_bytes);
     if (const std::uint64_t journal = load_acquire(block.journal.extent); journal != 0) {
         const auto header = extents::extent_at(of.memory(), extents::allocator::offset_of(journal));
-        result.journal_bytes = header ? std::uint64_t{header->units} * format::unit_size : 0;
+        result.journal_bytes = header ? format::bytes_of(*header) : 0;
     }
     result.free_bytes = load_relaxed(block.allocator.free_bytes);
     for (const format::frontier& fresh : block.allocator.frontiers) {

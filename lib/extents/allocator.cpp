@@ -162,7 +162,7 @@ void allocator::unstage(std::uint32_t attachment, std::uint32_t staged_index)
     auto& slot = memory_.attachment(attachment);
     const std::uint64_t word = load_relaxed(slot.staged[staged_index]);
     const auto found = word != 0 ? extent_at(memory_, offset_of(word)) : std::nullopt;
-    const bool staged = found && static_cast<format::extent_kind>(found->kind) == format::extent_kind::large;
+    const bool staged = found && format::kind_of(*found) == format::extent_kind::large;
     if (staged) {
         // Before the lock: it may be long.
         forget_headers(memory_, offset_of(word) + format::unit_size, found->units - 1);
@@ -207,7 +207,7 @@ void allocator::release_listed(std::uint32_t shard, bool durably)
     word_edits edits(memory_);
     push_extent(edits, offset, header, durably);
     edits.set(owner.releasing, format::next_of(header.link));
-    edits.add(owner.releasing_bytes, std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size);
+    edits.add(owner.releasing_bytes, std::uint64_t{0} - format::bytes_of(header));
     edits.run(block().intent, release_points);
 }
 
@@ -215,9 +215,9 @@ void allocator::push_extent(word_edits& edits, std::uint64_t offset, const forma
                             bool durably) const
 {
     auto& owner = memory_.shard(header.shard);
-    const auto kind = static_cast<format::extent_kind>(header.kind);
+    const auto kind = format::kind_of(header);
     const bool is_index = kind == format::extent_kind::index;
-    const std::uint64_t less = std::uint64_t{0} - std::uint64_t{header.units} * format::unit_size;
+    const std::uint64_t less = std::uint64_t{0} - format::bytes_of(header);
     push(edits, {offset, header.units}, class_of(kind), merge::yes);
     edits.add(is_index ? block().index_bytes : block().log_bytes, less);
     edits.add(is_index ? owner.index_bytes : owner.log_bytes, less);
@@ -232,11 +232,10 @@ format::extent_header& listed_extent(io::memory& memory, std::uint32_t shard, st
     if (offset % format::unit_size == 0 && offset >= memory.superblock().identity.first_extent_offset &&
         memory.covers(offset, format::unit_size)) {
         auto& header = memory.at<format::extent_header>(offset);
-        const auto kind = static_cast<format::extent_kind>(header.kind);
+        const auto kind = format::kind_of(header);
         const bool known = kind == format::extent_kind::log || kind == format::extent_kind::large ||
                            kind == format::extent_kind::index;
-        if (known && header.shard == shard && header.units != 0 &&
-            memory.covers(offset, std::uint64_t{header.units} * format::unit_size)) {
+        if (known && header.shard == shard && header.units != 0 && memory.covers(offset, format::bytes_of(header))) {
             return header;
         }
     }
@@ -267,7 +266,7 @@ std::optional<format::extent_header> extent_at(io::memory& memory, std::uint64_t
     }
     const auto header = memory.at<format::extent_header>(offset);
     // The run may end in space that another process has just added.
-    if (!memory.covers(offset, std::uint64_t{header.units} * format::unit_size) ||
+    if (!memory.covers(offset, format::bytes_of(header)) ||
         !format::valid_extent(header, id, offset, memory.known_size())) {
         return std::nullopt;
     }

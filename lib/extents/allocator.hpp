@@ -150,6 +150,19 @@ std::vector<std::uint64_t> forget_headers(io::memory& memory, std::uint64_t offs
 /// unless it can be one, and its run lies in the file.
 [[nodiscard]] format::extent_header& listed_extent(io::memory& memory, std::uint32_t shard, std::uint64_t offset);
 
+/// Calls `visit(offset, header)` for each extent of a list of the shard that begins at `first`. Throws as the above;
+/// a list that does not end is left.
+template <class Visit>
+void for_each_listed(io::memory& memory, std::uint32_t shard, std::uint64_t first, Visit&& visit)
+{
+    std::uint64_t most = memory.known_size() / format::unit_size;
+    for (std::uint64_t at = first; at != 0 && most != 0; --most) {
+        format::extent_header& header = listed_extent(memory, shard, at);
+        visit(at, header);
+        at = format::next_of(header.link);
+    }
+}
+
 /// Class of the runs of a kind.
 [[nodiscard]] constexpr std::uint32_t class_of(format::extent_kind kind) noexcept
 {

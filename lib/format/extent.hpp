@@ -29,6 +29,16 @@ static_assert(offsetof(extent_header, base_sequence) == 32);
 
 static_assert(offsetof(extent_header, link) == 40);
 
+[[nodiscard]] constexpr extent_kind kind_of(const extent_header& header) noexcept
+{
+    return static_cast<extent_kind>(header.kind);
+}
+/// Length of the whole run.
+[[nodiscard]] constexpr std::uint64_t bytes_of(const extent_header& header) noexcept
+{
+    return std::uint64_t{header.units} * unit_size;
+}
+
 inline constexpr std::uint64_t extent_header_size = sizeof(extent_header);
 inline constexpr std::size_t extent_checksummed_from = 8;
 inline constexpr std::size_t extent_checksummed_to = 40;

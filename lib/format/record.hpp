@@ -20,6 +20,8 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
+#include <cstring>
 
 namespace kvdb::format {
 
@@ -92,6 +94,30 @@ inline constexpr auto key_starts = [] {
 [[nodiscard]] constexpr std::uint64_t make_victim(std::uint64_t offset, std::uint32_t checksum) noexcept
 {
     return (offset >> 2) | (static_cast<std::uint64_t>(checksum) << 40);
+}
+namespace detail {
+
+[[nodiscard]] inline std::uint64_t field_at(const std::byte* record, std::uint64_t at) noexcept
+{
+    std::uint64_t value = 0;
+    std::memcpy(&value, record + at, sizeof value);
+    return value;
+}
+
+}  // namespace detail
+
+/// The sequence number of a record whose header is `header` and whose head lies at `record`, in an extent of that
+/// base.
+[[nodiscard]] inline std::uint64_t sequence_of(const std::byte* record, const record_header& header,
+                                               std::uint64_t base) noexcept
+{
+    return (header.meta & meta_wide_sequence) != 0 ? detail::field_at(record, wide_sequence_at(header.meta))
+                                                   : base + header.sequence;
+}
+/// The victim that it names; 0 = none.
+[[nodiscard]] inline std::uint64_t victim_of(const std::byte* record, const record_header& header) noexcept
+{
+    return (header.meta & meta_supersedes) != 0 ? detail::field_at(record, supersedes_at(header.meta)) : 0;
 }
 /// Offset of the extent header that a record's meta points back to.
 [[nodiscard]] constexpr std::uint64_t extent_of(std::uint64_t offset, std::uint16_t meta) noexcept

@@ -68,10 +68,10 @@ bool valid_extent(const extent_header& header, const identity_block& identity, s
     if (header.kind < 1 || header.kind > 4 || header.shard >= identity.shard_count || header.units == 0) {
         return false;
     }
-    if (offset > file_size || std::uint64_t{header.units} * unit_size > file_size - offset) {
+    if (offset > file_size || bytes_of(header) > file_size - offset) {
         return false;
     }
-    const std::uint64_t size = std::uint64_t{header.units} * unit_size;
+    const std::uint64_t size = bytes_of(header);
     if ((header.kind == static_cast<std::uint16_t>(extent_kind::log) && size > max_log_extent_size) ||
         (header.kind == static_cast<std::uint16_t>(extent_kind::journal) && size > max_journal_size)) {
         return false;

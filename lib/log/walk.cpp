@@ -20,15 +20,9 @@ void read_fields(const std::byte* head, const format::record_header& header, std
     record.kind = format::kind_of(header.meta);
     record.checksum = header.checksum;
     record.value_length = header.value_length;
-    record.sequence = base + header.sequence;
-    if ((header.meta & format::meta_wide_sequence) != 0) {
-        std::memcpy(&record.sequence, head + format::wide_sequence_at(header.meta), 8);
-    }
+    record.sequence = format::sequence_of(head, header, base);
     record.supersedes = (header.meta & format::meta_supersedes) != 0;
-    record.victim = 0;
-    if (record.supersedes) {
-        std::memcpy(&record.victim, head + format::supersedes_at(header.meta), 8);
-    }
+    record.victim = format::victim_of(head, header);
 }
 
 bool all_zero(const std::byte* bytes, std::size_t size) noexcept

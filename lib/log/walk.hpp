@@ -20,9 +20,9 @@ namespace kvdb::log {
 struct found_extent {
     std::uint64_t offset = 0;
     format::extent_header header{};
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return std::uint64_t{header.units} * format::unit_size; }
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return format::bytes_of(header); }
     [[nodiscard]] std::uint64_t end() const noexcept { return offset + bytes(); }
-    [[nodiscard]] format::extent_kind kind() const noexcept { return static_cast<format::extent_kind>(header.kind); }
+    [[nodiscard]] format::extent_kind kind() const noexcept { return format::kind_of(header); }
     [[nodiscard]] bool holds_records() const noexcept
     {
         return kind() == format::extent_kind::log || kind() == format::extent_kind::large;

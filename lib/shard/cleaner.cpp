@@ -12,6 +12,8 @@
 #include <limits>
 #include <new>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace kvdb::shard {
 namespace {
@@ -28,16 +30,6 @@ constexpr std::uint64_t per_byte = 4;  // of the log looked at for each byte wri
 constexpr std::uint64_t per_byte_in_haste = 4 * per_byte;
 constexpr std::uint64_t most_in_haste = 256 * 1024;  // a write's wait is bounded
 constexpr std::uint64_t least_share = 8;             // an eighth of an extent's bytes dead: else not worth it
-constexpr std::uint64_t least_share_compact = 16;
-
-std::uint64_t bytes_of(const format::extent_header& header) noexcept
-{
-    return std::uint64_t{header.units} * format::unit_size;
-}
-format::extent_kind kind_of(const format::extent_header& header) noexcept
-{
-    return static_cast<format::extent_kind>(header.kind);
-}
 
 }  // namespace
 
@@ -64,7 +56,7 @@ bool cleaner::keep_up(std::uint64_t bytes) noexcept
     try {
         if (mine_.emptying != 0 || crowded()) {
             const bool haste = mine_.dead_bytes > mine_.live_bytes / 2 + current_cleaning_policy().dead_slack;
-            work(std::min(bytes * (haste ? per_byte_in_haste : per_byte), most_in_haste), least_share);
+            work(std::min(bytes * (haste ? per_byte_in_haste : per_byte), most_in_haste));
         }
     } catch (const error&) {
         // The write has happened. No space to copy to, a lock not to be had, something damaged: whoever needs the
@@ -74,19 +66,10 @@ bool cleaner::keep_up(std::uint64_t bytes) noexcept
     return release_due();
 }
 
-bool cleaner::compact(std::uint64_t quota)
-{
-    work(quota, least_share_compact);
-    return worked_;
-}
-
-void cleaner::work(std::uint64_t quota, std::uint64_t least_dead_share)
+void cleaner::work(std::uint64_t quota)
 {
     for (std::uint64_t done = 0; done < quota;) {
-        if (mine_.emptying == 0 && (!crowded() && least_dead_share == least_share)) {
-            return;
-        }
-        if (mine_.emptying == 0 && !choose(least_dead_share)) {
+        if (mine_.emptying == 0 && (!crowded() || !choose())) {
             return;
         }
         const std::uint64_t extent = mine_.emptying;
@@ -95,9 +78,8 @@ void cleaner::work(std::uint64_t quota, std::uint64_t least_dead_share)
             blocked_ = true;
             return;
         }
-        worked_ = true;
-        done +=
-            kind_of(header) == format::extent_kind::large ? clean_large(extent, header) : clean_log(extent, header);
+        const bool large = format::kind_of(header) == format::extent_kind::large;
+        done += large ? clean_large(extent, header) : clean_log(extent, header);
     }
 }
 
@@ -113,37 +95,39 @@ bool cleaner::may_be_cleaned(const format::extent_header& header) const noexcept
     return static_cast<std::int32_t>(finished - left_at) > 0;  // one that began after it was left has finished
 }
 
-/// Takes the extent with the best ratio of what is won, for how long it is going to last, to what it costs
-/// (Rosenblum and Ousterhout, The Design and Implementation of a Log-Structured File System, 1992).
-bool cleaner::choose(std::uint64_t least_dead_share)
+/// What is won, for how long it is going to last, to what it costs (Rosenblum and Ousterhout, The Design and
+/// Implementation of a Log-Structured File System, 1992). 0 = not worth it.
+double cleaner::score_of(const format::extent_header& header) const noexcept
 {
+    const std::uint64_t size = format::bytes_of(header);
+    const std::uint64_t dead = format::dead_of(load_relaxed(header.wear));
+    if (dead * least_share < size || format::cleaned_of(header.link) == format::never_cleaned) {
+        return 0;
+    }
     const std::uint64_t now = load_relaxed(all_.memory.superblock().allocator.next_order);
+    const auto live = static_cast<double>(size - std::min(dead, size));
+    const double age = static_cast<double>(now - std::min(now, header.order)) + 1;
+    return static_cast<double>(dead) * age / (static_cast<double>(size) + live);
+}
+
+/// Takes the extent with the best score.
+bool cleaner::choose()
+{
     const std::uint64_t* best_link = nullptr;
     std::uint64_t best = 0;
     double best_score = 0;
     const std::uint64_t* link = &mine_.filled;  // the word that leads to the extent
-    std::uint64_t most = all_.memory.known_size() / format::unit_size;
-    for (std::uint64_t at = mine_.filled; at != 0 && most != 0; --most) {
-        const format::extent_header& header = extents::listed_extent(all_.memory, shard_number(), at);
-        const std::uint64_t size = bytes_of(header);
-        const std::uint64_t dead = format::dead_of(load_relaxed(header.wear));
-        if (dead * least_dead_share >= size && format::cleaned_of(header.link) != format::never_cleaned) {
-            if (!may_be_cleaned(header)) {
-                blocked_ = true;
-            } else {
-                const auto live = static_cast<double>(size - std::min(dead, size));
-                const double age = static_cast<double>(now - std::min(now, header.order)) + 1;
-                const double score = static_cast<double>(dead) * age / (static_cast<double>(size) + live);
-                if (score > best_score) {
-                    best_score = score;
-                    best_link = link;
-                    best = at;
-                }
-            }
+    const auto compare = [&](std::uint64_t at, const format::extent_header& header) {
+        if (const double score = score_of(header); score > 0 && !may_be_cleaned(header)) {
+            blocked_ = true;
+        } else if (score > best_score) {
+            best_score = score;
+            best_link = link;
+            best = at;
         }
         link = &header.link;
-        at = format::next_of(header.link);
-    }
+    };
+    extents::for_each_listed(all_.memory, shard_number(), mine_.filled, compare);
     if (best == 0) {
         return false;
     }
@@ -163,22 +147,14 @@ bool cleaner::choose(std::uint64_t least_dead_share)
 bool cleaner::parse(const format::extent_header& header, std::uint64_t extent, std::uint64_t offset,
                     candidate& found) const
 {
-    const std::uint64_t end = extent + bytes_of(header);
+    const std::uint64_t end = extent + format::bytes_of(header);
     if (end - offset < format::record_header_size || !view_record(all_.memory, offset, found.view) ||
         found.view.size > end - offset || !format::plausible_meta(found.view.header) ||
         format::extent_of(offset, found.view.header.meta) != extent) {
         return false;
     }
-    const std::uint16_t meta = found.view.header.meta;
-    const std::byte* const bytes = found.view.bytes;
-    found.sequence = header.base_sequence + found.view.header.sequence;
-    if ((meta & format::meta_wide_sequence) != 0) {
-        std::memcpy(&found.sequence, bytes + format::wide_sequence_at(meta), sizeof found.sequence);
-    }
-    found.victim = 0;
-    if ((meta & format::meta_supersedes) != 0) {
-        std::memcpy(&found.victim, bytes + format::supersedes_at(meta), sizeof found.victim);
-    }
+    found.sequence = format::sequence_of(found.view.bytes, found.view.header, header.base_sequence);
+    found.victim = format::victim_of(found.view.bytes, found.view.header);
     return true;
 }
 
@@ -192,27 +168,34 @@ void cleaner::prefetch_slot(std::uint64_t hash) const noexcept
     }
 }
 
-void cleaner::judge(candidate& each) const
+/// Which of them are live, and what is to be appended of each.
+void cleaner::judge(batch some) const
 {
-    record_view standing;
-    const index::outcome result = writer_.find(each.hash, each.view.key(), each.slot, standing);
-    if (result == index::outcome::invalid) {
-        throw_bad_lookup(all_, shard_number());
+    const std::uint64_t source = oldest_source();
+    for (candidate& each : some) {
+        record_view standing;
+        const index::outcome result = writer_.find(each.hash, each.view.key(), each.slot, standing);
+        if (result == index::outcome::invalid) {
+            throw_bad_lookup(all_, shard_number());
+        }
+        each.live = result == index::outcome::found && standing.offset == each.view.offset;
+        if (each.live && !all_.in_extents(each.slot.slot_offset, sizeof each.slot.word)) {
+            throw_bad_lookup(all_, shard_number());
+        }
+        each.copy.kind = each.live ? format::record_kind::value : format::record_kind::tombstone;
+        each.copy.sequence = each.sequence;
+        each.copy.supersedes = must_carry(each, source);
+        each.copy.victim = each.victim;
     }
-    each.live = result == index::outcome::found && standing.offset == each.view.offset;
-    if (each.live && !all_.in_extents(each.slot.slot_offset, sizeof each.slot.word)) {
-        throw_bad_lookup(all_, shard_number());
-    }
-    each.carried = must_carry(each);
 }
 
 /// K2.
-bool cleaner::must_carry(const candidate& each) const
+bool cleaner::must_carry(const candidate& each, std::uint64_t source) const
 {
     if (each.victim == 0 || seeded_fault("tombstone-dropped-early")) {
         return false;
     }
-    return each.sequence >= oldest_source_ || may_be_on_medium(each.victim);
+    return each.sequence >= source || may_be_on_medium(each.victim);
 }
 
 /// When the cleaning of the first extent began from which a copy may come, and that may be on the medium still. What
@@ -223,16 +206,13 @@ std::uint64_t cleaner::oldest_source() const
         return 0;  // a checkpoint is changing that list
     }
     std::uint64_t oldest = std::numeric_limits<std::uint64_t>::max();
-    for (const std::uint64_t list : {mine_.limbo, mine_.emptying}) {
-        std::uint64_t most = all_.memory.known_size() / format::unit_size;
-        for (std::uint64_t at = list; at != 0 && most != 0; --most) {
-            const format::extent_header& header = extents::listed_extent(all_.memory, shard_number(), at);
-            if (kind_of(header) == format::extent_kind::log) {
-                oldest = std::min(oldest, header.since);
-            }
-            at = format::next_of(header.link);
+    const auto compare = [&](std::uint64_t, const format::extent_header& header) {
+        if (format::kind_of(header) == format::extent_kind::log) {
+            oldest = std::min(oldest, header.since);
         }
-    }
+    };
+    extents::for_each_listed(all_.memory, shard_number(), mine_.limbo, compare);
+    extents::for_each_listed(all_.memory, shard_number(), mine_.emptying, compare);
     return oldest;
 }
 
@@ -255,23 +235,17 @@ bool cleaner::may_be_on_medium(std::uint64_t victim) const
     format::extent_header around{};
     copy_unwatched(&around, all_.memory.base() + extent, sizeof around);
     return format::valid_extent(around, all_.memory.superblock().identity, extent, all_.memory.known_size()) &&
-           around.shard == shard_number() && offset - extent < bytes_of(around);
+           around.shard == shard_number() && offset - extent < format::bytes_of(around);
 }
 
-std::uint64_t cleaner::clean_log(std::uint64_t extent, format::extent_header& header)
+std::size_t cleaner::read(const format::extent_header& header, std::uint64_t extent, std::uint64_t at, batch room,
+                          bool& whole) const
 {
-    const std::uint64_t end = extent + bytes_of(header);
-    const std::uint64_t begin =
-        extent + std::max<std::uint64_t>(format::cleaned_of(header.link), format::extent_header_size);
-    if (begin > end || !extents::extent_at(all_.memory, extent)) {
-        throw error(errc::damaged,
-                    "the extent at offset " + std::to_string(extent) + " is not what was to be cleaned");
-    }
+    const std::uint64_t begin = at;
+    const std::uint64_t end = extent + format::bytes_of(header);
     std::size_t count = 0;
-    std::uint64_t at = begin;
-    bool whole = false;  // the log of the extent ends at `at`
-    while (count < batch_.size() && at - begin < most_bytes_at_a_time) {
-        candidate& each = batch_[count];
+    while (count < room.size() && at - begin < most_bytes_at_a_time) {
+        candidate& each = room[count];
         whole = end - at < format::record_header_size;
         if (whole || !parse(header, extent, at, each)) {
             break;
@@ -289,71 +263,77 @@ std::uint64_t cleaner::clean_log(std::uint64_t extent, format::extent_header& he
         at += each.view.size;
         ++count;
     }
-    if (count == 0) {
+    return count;
+}
+
+std::uint64_t cleaner::clean_log(std::uint64_t extent, format::extent_header& header)
+{
+    const std::uint64_t begin =
+        extent + std::max<std::uint64_t>(format::cleaned_of(header.link), format::extent_header_size);
+    if (begin > extent + format::bytes_of(header) || !extents::extent_at(all_.memory, extent)) {
+        throw error(errc::damaged,
+                    "the extent at offset " + std::to_string(extent) + " is not what was to be cleaned");
+    }
+    std::array<candidate, most_at_a_time> room;
+    bool whole = false;
+    batch some = batch(room).first(read(header, extent, begin, room, whole));
+    if (some.empty()) {
         if (whole) {
-            finish(extent, header, at - extent - format::extent_header_size);
+            finish(extent, header, begin - extent - format::extent_header_size);
         } else {
             set_aside(extent, header);
         }
-        return bytes_of(header) / 16;  // no quota is without an end
+        return format::bytes_of(header) / 16;  // no quota is without an end
     }
-    oldest_source_ = oldest_source();
-    for (std::size_t i = 0; i < count; ++i) {
-        judge(batch_[i]);
-    }
-    if (!make_room(count)) {
+    judge(some);
+    some = some.first(make_room(some));
+    if (some.empty()) {
         return 1;
     }
-    append(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        const candidate& each = batch_[i];
-        at = each.view.offset + each.view.size;
+    append(some);
+    std::uint64_t at = begin;
+    for (const candidate& each : some) {
+        at += each.view.size;
         if (each.size != 0) {
             publish(each, header, at - extent);
         }
     }
-    if (batch_[count - 1].size == 0) {
+    if (some.back().size == 0) {
         skip_to(header, at - extent);
     }
     return at - begin;
 }
 
-bool cleaner::make_room(std::size_t& count)
+std::size_t cleaner::make_room(batch some)
 {
     std::uint64_t needed = format::record_header_size;  // for an end mark
-    for (std::size_t i = 0; i < count; ++i) {
-        candidate& each = batch_[i];
-        const bool stone = !each.live && each.carried;
-        if (!each.live && !stone) {
-            each.size = 0;
+    for (candidate& each : some) {
+        each.size = 0;
+        if (!each.live && !each.copy.supersedes) {
             continue;
         }
-        std::uint16_t meta = each.carried ? format::meta_supersedes : std::uint16_t{0};
-        if (log::needs_wide(each.sequence, mine_.base_sequence)) {
-            meta |= format::meta_wide_sequence;
-        }
-        each.size = format::record_size(meta, each.view.header.key_length, stone ? 0 : each.view.header.value_length);
-        const bool fits = mine_.log_extent != 0 && needed + each.size <= mine_.log_end - mine_.log_tail;
-        if (!fits && i != 0) {
-            count = i;
-            return true;
-        }
-        if (!fits) {
-            // The extent that comes may have another base: with the longest form, and then all over.
-            static_cast<void>(writer_.make_log_room(lock_, each.size + 8));
-            return false;
+        each.copy.wide = log::needs_wide(each.sequence, mine_.base_sequence);
+        each.size = format::record_size(log::meta_of(each.copy), each.view.header.key_length,
+                                        each.live ? each.view.header.value_length : 0);
+        if (mine_.log_extent == 0 || needed + each.size > mine_.log_end - mine_.log_tail) {
+            const auto before = static_cast<std::size_t>(&each - some.data());
+            if (before == 0) {
+                // The extent that comes may have another base: with the longest form, and then all over.
+                static_cast<void>(writer_.make_log_room(lock_, each.size + 8));
+            }
+            return before;
         }
         needed += each.size;
     }
-    return true;
+    return some.size();
 }
 
-void cleaner::append(std::size_t count)
+void cleaner::append(batch some)
 {
     thread_local std::vector<std::byte> buffer;
     std::uint64_t size = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        size += batch_[i].size;
+    for (const candidate& each : some) {
+        size += each.size;
     }
     if (size == 0) {
         return;
@@ -361,20 +341,13 @@ void cleaner::append(std::size_t count)
     require_log_place(all_, shard_number());
     buffer.resize(std::max<std::size_t>(buffer.size(), size));
     std::uint64_t put = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const candidate& each = batch_[i];
-        if (each.size == 0) {
-            continue;
+    for (const candidate& each : some) {
+        if (each.size != 0) {
+            log::write_record(buffer.data() + put, mine_.log_tail + put, mine_.log_extent, mine_.base_sequence,
+                              mine_.nonce, each.copy, each.view.key(),
+                              each.live ? each.view.value() : std::string_view());
+            put += each.size;
         }
-        log::record_fields fields;
-        fields.kind = each.live ? format::record_kind::value : format::record_kind::tombstone;
-        fields.sequence = each.sequence;
-        fields.supersedes = each.carried;
-        fields.victim = each.victim;
-        fields.wide = log::needs_wide(each.sequence, mine_.base_sequence);
-        log::write_record(buffer.data() + put, mine_.log_tail + put, mine_.log_extent, mine_.base_sequence,
-                          mine_.nonce, fields, each.view.key(), each.live ? each.view.value() : std::string_view());
-        put += each.size;
     }
     writer_.put_behind_tail(std::span(buffer).first(size));
     crash_point("clean.appended");
@@ -408,7 +381,7 @@ void cleaner::skip_to(const format::extent_header& header, std::uint64_t cleaned
 
 std::uint64_t cleaner::clean_large(std::uint64_t extent, format::extent_header& header)
 {
-    candidate& each = batch_[0];
+    candidate each;
     const std::uint64_t offset = extent + format::extent_header_size;
     // The record was found by its key when it died; its bytes need not be read again.
     if (!extents::extent_at(all_.memory, extent) || !parse(header, extent, offset, each)) {
@@ -416,17 +389,16 @@ std::uint64_t cleaner::clean_large(std::uint64_t extent, format::extent_header& 
                     "the extent at offset " + std::to_string(extent) + " is not what was to be cleaned");
     }
     each.hash = hash_key(each.view.key(), all_.seed);
-    oldest_source_ = oldest_source();
-    judge(each);
+    const batch alone(&each, 1);
+    judge(alone);
     if (each.live) {
         throw_bad_lookup(all_, shard_number());
     }
-    if (each.carried) {
-        std::size_t count = 1;
-        if (!make_room(count)) {
+    if (each.copy.supersedes) {
+        if (make_room(alone) == 0) {
             return 1;
         }
-        append(1);
+        append(alone);
         publish(each, header, format::extent_header_size);
     }
     finish(extent, header, each.view.size);
@@ -441,7 +413,7 @@ void cleaner::finish(std::uint64_t extent, format::extent_header& header, std::u
     steps.store(offset_of(mine_.emptying), format::next_of(header.link));
     steps.store(offset_of(header.link), format::make_link(format::cleaned_of(header.link), mine_.limbo));
     steps.store(offset_of(mine_.limbo), extent);
-    steps.store(offset_of(mine_.limbo_bytes), mine_.limbo_bytes + bytes_of(header));
+    steps.store(offset_of(mine_.limbo_bytes), mine_.limbo_bytes + format::bytes_of(header));
     steps.store(offset_of(mine_.dead_bytes), mine_.dead_bytes - std::min(mine_.dead_bytes, record_bytes));
     if (!seeded_fault("recycled-without-bump")) {
         steps.bump(offset_of(mine_.shape));  // K3

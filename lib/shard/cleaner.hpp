@@ -30,7 +30,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <span>
 
 namespace kvdb::shard {
 
@@ -61,10 +61,6 @@ public:
     /// cleaned. Throws nothing that comes of a lack of space: cleaning waits, then.
     [[nodiscard]] bool keep_up(std::uint64_t bytes) noexcept;
 
-    /// Cleans whatever has a sixteenth or more of dead records in it, until nothing more can be done at the moment or
-    /// `quota` bytes were looked at. True if there was something to do.
-    bool compact(std::uint64_t quota);
-
 private:
     struct candidate {
         record_view view;
@@ -73,30 +69,36 @@ private:
         std::uint64_t victim = 0;  // 0 = none
         // What becomes of it.
         bool live = false;
-        bool carried = false;  // the victim as well
         index::found_slot slot;
-        std::uint64_t size = 0;  // of what is appended; 0 = nothing
+        log::record_fields copy;  // of what is appended: a value or a tombstone
+        std::uint64_t size = 0;   // of that; 0 = nothing
     };
+    using batch = std::span<candidate>;
     static constexpr std::size_t most_at_a_time = 16;
     static constexpr std::uint64_t most_bytes_at_a_time = 64 * 1024;
 
     [[nodiscard]] bool crowded() const noexcept;
     [[nodiscard]] bool release_due() const noexcept;
-    void work(std::uint64_t quota, std::uint64_t least_dead_share);
-    [[nodiscard]] bool choose(std::uint64_t least_dead_share);
+    void work(std::uint64_t quota);
+    [[nodiscard]] bool choose();
+    [[nodiscard]] double score_of(const format::extent_header& header) const noexcept;
     [[nodiscard]] bool may_be_cleaned(const format::extent_header& header) const noexcept;
     std::uint64_t clean_log(std::uint64_t extent, format::extent_header& header);
     std::uint64_t clean_large(std::uint64_t extent, format::extent_header& header);
 
     [[nodiscard]] bool parse(const format::extent_header& header, std::uint64_t extent, std::uint64_t offset,
                              candidate& found) const;
+    /// Takes the records from `at` on, as many as there is room for, and says how many; `whole` if the log ends
+    /// there.
+    [[nodiscard]] std::size_t read(const format::extent_header& header, std::uint64_t extent, std::uint64_t at,
+                                   batch room, bool& whole) const;
     void prefetch_slot(std::uint64_t hash) const noexcept;
-    void judge(candidate& each) const;
-    [[nodiscard]] bool must_carry(const candidate& each) const;
+    void judge(batch some) const;
+    [[nodiscard]] bool must_carry(const candidate& each, std::uint64_t source) const;
     [[nodiscard]] bool may_be_on_medium(std::uint64_t victim) const;
-    /// How many candidates fit into the present log extent; makes room for at least one. False: look again.
-    [[nodiscard]] bool make_room(std::size_t& count);
-    void append(std::size_t count);
+    /// How many candidates fit into the present log extent. None: room was made, but all has to be looked up again.
+    [[nodiscard]] std::size_t make_room(batch some);
+    void append(batch some);
     void publish(const candidate& each, const format::extent_header& header, std::uint64_t cleaned);
     void skip_to(const format::extent_header& header, std::uint64_t cleaned);
     void finish(std::uint64_t extent, format::extent_header& header, std::uint64_t record_bytes);
@@ -112,10 +114,7 @@ private:
     const context& all_;
     locked_shard& lock_;
     format::shard_block& mine_;
-    std::array<candidate, most_at_a_time> batch_;
-    std::uint64_t oldest_source_ = 0;  // see K2; found for each batch
-    bool blocked_ = false;             // by K1
-    bool worked_ = false;
+    bool blocked_ = false;  // by K1
 };
 
 }  // namespace kvdb::shard

@@ -19,8 +19,7 @@ bool intact(const context& all, const record_view& view)
 {
     const std::uint64_t extent = format::extent_of(view.offset, view.header.meta);
     const auto header = extents::extent_at(all.memory, extent);
-    bool good = header && extent < view.offset &&
-                view.offset + view.size <= extent + std::uint64_t{header->units} * format::unit_size;
+    bool good = header && extent < view.offset && view.offset + view.size <= extent + format::bytes_of(*header);
     if (good && header->kind == static_cast<std::uint16_t>(format::extent_kind::large)) {
         const std::uint64_t length = std::uint64_t{view.header.key_length} + view.header.value_length;
         const std::uint64_t body = hash_bytes(view.bytes + view.key_at, length, header->nonce);

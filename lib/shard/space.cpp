@@ -91,7 +91,7 @@ void writer::accept_log(std::uint64_t word)
     extents::shard_program steps(all_.memory, mine.intent);
     steps.store(offset_of(mine.log_extent), offset);
     steps.store(offset_of(mine.log_tail), offset + format::extent_header_size);
-    steps.store(offset_of(mine.log_end), offset + std::uint64_t{header.units} * format::unit_size);
+    steps.store(offset_of(mine.log_end), offset + format::bytes_of(header));
     steps.store(offset_of(mine.base_sequence), header.base_sequence);
     steps.store(offset_of(mine.nonce), header.nonce);
     steps.store(offset_of(mine.accepted_log), word);
@@ -139,7 +139,7 @@ void writer::accept_index(std::uint64_t word)
     format::shard_block& mine = block();
     extents::shard_program steps(all_.memory, mine.intent);
     steps.store(offset_of(mine.index_tail), offset + format::extent_header_size);
-    steps.store(offset_of(mine.index_end), offset + std::uint64_t{header.units} * format::unit_size);
+    steps.store(offset_of(mine.index_end), offset + format::bytes_of(header));
     steps.store(offset_of(mine.accepted_index), word);
     const auto& listed = all_.memory.at<format::extent_header>(offset);
     steps.store(offset_of(listed.link), format::make_link(0, mine.index_extents));

@@ -148,9 +148,8 @@ void writer::bury(extents::shard_program& steps, const record_view& old, std::ui
     } else if (all_.in_extents(extent, format::extent_header_size)) {
         // The record's checksum was not looked at: no word is changed but that of an extent of this shard.
         const auto& header = all_.memory.at<format::extent_header>(extent);
-        const bool ours = header.shard == shard_ &&
-                          old.offset + old.size <= extent + std::uint64_t{header.units} * format::unit_size;
-        const auto kind = static_cast<format::extent_kind>(header.kind);
+        const bool ours = header.shard == shard_ && old.offset + old.size <= extent + format::bytes_of(header);
+        const auto kind = format::kind_of(header);
         if (ours && kind == format::extent_kind::log) {
             steps.store(offset_of(header.wear), load_relaxed(header.wear) + old.size);
         } else if (ours && kind == format::extent_kind::large && old.offset == extent + format::extent_header_size) {

@@ -3,6 +3,8 @@
 // values), worst at any time and after compact; and the longest single write.
 //
 //   bench_churn [live megabytes, default 64] [times the live data, default 20] [pattern]
+#include "figures.hpp"
+
 #include <kvdb/kvdb.hpp>
 
 #include <algorithm>
@@ -20,6 +22,8 @@
 #include <vector>
 
 namespace {
+
+using kvdb::bench::key_of;
 
 using clock_type = std::chrono::steady_clock;
 
@@ -96,12 +100,6 @@ private:
                     share(now.free_bytes), found.ok() ? "whole" : found.faults.front().what.c_str());
     }
 
-    [[nodiscard]] std::string key_of(std::uint64_t number) const
-    {
-        char text[17];
-        std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number * 0x9e3779b97f4a7c15ULL));
-        return text;
-    }
     [[nodiscard]] std::uint64_t any_size()
     {
         if (!what_.logarithmic) {

@@ -7,6 +7,8 @@
 // 16-byte keys, 100-byte values, 100,000 keys in either store before anything is timed. "bare" is a pwrite of the
 // bytes that kvdb's record has, at the end of a file whose blocks hold zeros, and fdatasync. The contestants take
 // turns; medians of the rounds, in microseconds.
+#include "figures.hpp"
+
 #include <kvdb/kvdb.hpp>
 
 #include <lmdb.h>
@@ -27,6 +29,9 @@
 
 namespace {
 
+using kvdb::bench::key_of;
+using kvdb::bench::median;
+
 constexpr std::size_t value_size = 100;
 constexpr std::size_t record_size = 16 + 8 + 16 + value_size;
 constexpr std::uint64_t filled = 100'000;
@@ -41,13 +46,6 @@ void require(bool good, const char* what)
     }
 }
 
-std::string key_of(std::uint64_t number)
-{
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number * 0x9e3779b97f4a7c15ULL));
-    return text;
-}
-
 /// Microseconds for each of `operations`.
 double timed(std::uint64_t operations, const std::function<void()>& work)
 {
@@ -55,12 +53,6 @@ double timed(std::uint64_t operations, const std::function<void()>& work)
     work();
     const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
     return took.count() / static_cast<double>(operations);
-}
-
-double median(std::vector<double> values)
-{
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
 }
 
 class bare_file {

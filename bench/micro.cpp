@@ -2,6 +2,7 @@
 // The hot paths by themselves, by Google Benchmark: in a store that fits into the second cache, and in one of a
 // million entries. 16-byte keys, 100-byte values. Takes Google Benchmark's own options; the files lie in the folder
 // that KVDB_BENCH_DIR names, else in this one.
+#include "figures.hpp"
 #include "touch_memory.hpp"
 
 #include <kvdb/kvdb.hpp>
@@ -19,18 +20,13 @@
 
 namespace {
 
+using kvdb::bench::key_of;
+
 constexpr std::int64_t small = 3'000;
 constexpr std::int64_t large = 1'000'000;
 const std::string value(100, 'v');
 
 using key = std::string;
-
-std::string key_of(std::uint64_t number)
-{
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number * 0x9e3779b97f4a7c15ULL));
-    return text;
-}
 
 /// A store of so many entries, made when it is first asked for; its file has no name for longer than that takes.
 class store {

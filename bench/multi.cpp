@@ -6,6 +6,7 @@
 // 16-byte keys, 100-byte values, durability::relaxed. The contestants take turns in slices of at most 32,000 keys,
 // none of which is used twice before all were; medians of the slices, in nanoseconds per key. The limit: one line of
 // an index and the three lines of a record, read where they are known to be, in any order, in a file mapped alike.
+#include "figures.hpp"
 #include "touch_memory.hpp"
 
 #include <kvdb/kvdb.hpp>
@@ -33,17 +34,12 @@
 
 namespace {
 
+using kvdb::bench::key_of;
+using kvdb::bench::median;
+
 constexpr std::size_t together = 16;
 constexpr std::size_t record_size = 132;
 constexpr std::size_t index_bytes = 12;  // of each entry
-
-std::string key_of(std::uint64_t number)
-{
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx",
-                  static_cast<unsigned long long>((number + 1) * 0x9e3779b97f4a7c15ULL));
-    return {text, 16};
-}
 
 /// As many bytes as a store has, in a mapped file as its are.
 class raw_file {
@@ -124,12 +120,6 @@ struct contest {
         }
     }
 };
-
-double median(std::vector<double> values)
-{
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
 
 void print(std::map<std::string, std::vector<double>>& took, std::size_t count, std::uint32_t shards, int slices)
 {

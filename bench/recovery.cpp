@@ -11,6 +11,7 @@
 //              longest set is the longest stall. What it costs with nobody killed is measured beside it.
 //   recovery   the last writer is killed, and the file opened with `distrust`: everything is rebuilt from the log.
 // Files are filled, and memory is touched, before anything is timed.
+#include "figures.hpp"
 #include "touch_memory.hpp"
 
 #include <kvdb/kvdb.hpp>
@@ -38,6 +39,8 @@
 
 namespace {
 
+using kvdb::bench::key_of;
+
 constexpr std::size_t key_size = 16;
 constexpr std::size_t value_size = 100;
 constexpr std::size_t openings = 31;
@@ -54,13 +57,6 @@ void require(bool good, const char* what)
         std::perror(what);
         std::exit(1);
     }
-}
-
-std::string key_of(std::uint64_t number)
-{
-    char text[key_size + 1];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number * 0x9e3779b97f4a7c15ULL));
-    return text;
 }
 
 double milliseconds_of(const std::function<void()>& work)

@@ -7,6 +7,7 @@
 // renewed for each get. kvdb with durability::relaxed. 16-byte keys, 100-byte values. Files are filled and touched
 // once before anything is timed; the contestants take turns; medians of the rounds are printed, in nanoseconds per
 // operation.
+#include "figures.hpp"
 #include "touch_memory.hpp"
 
 #include <kvdb/kvdb.hpp>
@@ -25,6 +26,8 @@
 #include <vector>
 
 namespace {
+
+using kvdb::bench::median;
 
 using nanoseconds = double;
 constexpr std::size_t key_size = 16;
@@ -134,12 +137,6 @@ nanoseconds timed(std::size_t operations, const std::function<void()>& work)
     work();
     const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
     return took.count() / static_cast<double>(operations);
-}
-
-double median(std::vector<double> values)
-{
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
 }
 
 using results = std::map<std::string, std::vector<double>>;

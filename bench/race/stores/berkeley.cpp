@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "../contestant_of.hpp"
 #include "../registry.hpp"
+#include "one_by_one.hpp"
 
 #include <db.h>
 
@@ -29,7 +29,7 @@ std::string_view view_of(const DBT& thang)
     return {static_cast<const char*>(thang.data), thang.size};
 }
 
-class berkeley_store {
+class berkeley_store : public one_by_one<berkeley_store> {
 public:
     static description about()
     {
@@ -64,18 +64,6 @@ public:
         value.assign(view_of(v));
         return true;
     }
-    void set(std::string_view key, std::string_view value)
-    {
-        put(key, value);
-        sync_if_durable();
-    }
-    void multi_set(std::span<const entry> entries)
-    {
-        for (const auto& [key, value] : entries) {
-            put(key, value);
-        }
-        sync_if_durable();
-    }
     bool erase(std::string_view key)
     {
         DBT k = thang_of(key);
@@ -97,6 +85,8 @@ public:
     void flush() { require(database_->sync(database_, 0)); }
 
 private:
+    friend one_by_one<berkeley_store>;
+
     void put(std::string_view key, std::string_view value)
     {
         DBT k = thang_of(key);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "../contestant_of.hpp"
 #include "../registry.hpp"
+#include "one_by_one.hpp"
 
 #include <gdbm.h>
 
@@ -20,7 +20,7 @@ struct freer {
 };
 using owned = std::unique_ptr<char, freer>;
 
-class gdbm_file {
+class gdbm_file : public one_by_one<gdbm_file> {
 public:
     static description about()
     {
@@ -57,18 +57,6 @@ public:
         value.assign(found.dptr, static_cast<std::size_t>(found.dsize));
         return true;
     }
-    void set(std::string_view key, std::string_view value)
-    {
-        put(key, value);
-        sync_if_durable();
-    }
-    void multi_set(std::span<const entry> entries)
-    {
-        for (const auto& [key, value] : entries) {
-            put(key, value);
-        }
-        sync_if_durable();
-    }
     bool erase(std::string_view key) { return ::gdbm_delete(file_, datum_of(key)) == 0; }
 
     template <class Visitor>
@@ -88,6 +76,8 @@ public:
     void flush() { require(::gdbm_sync(file_)); }
 
 private:
+    friend one_by_one<gdbm_file>;
+
     void require(int code) const
     {
         if (code != 0) {

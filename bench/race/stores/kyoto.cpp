@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "../contestant_of.hpp"
 #include "../registry.hpp"
+#include "one_by_one.hpp"
 
 #include <kchashdb.h>
 
@@ -23,7 +23,7 @@ private:
     Function& visit_;
 };
 
-class kyoto_store {
+class kyoto_store : public one_by_one<kyoto_store> {
 public:
     static description about()
     {
@@ -63,18 +63,6 @@ public:
         require(database_.accept(key.data(), key.size(), &visitor, false));
         return hit;
     }
-    void set(std::string_view key, std::string_view value)
-    {
-        put(key, value);
-        sync_if_durable();
-    }
-    void multi_set(std::span<const entry> entries)
-    {
-        for (const auto& [key, value] : entries) {
-            put(key, value);
-        }
-        sync_if_durable();
-    }
     bool erase(std::string_view key) { return database_.remove(key.data(), key.size()); }
     template <class Visitor>
     void scan(Visitor&& visit)
@@ -85,6 +73,8 @@ public:
     void flush() { require(database_.synchronize(false)); }
 
 private:
+    friend one_by_one<kyoto_store>;
+
     void require(bool good) const
     {
         if (!good) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "../contestant_of.hpp"
 #include "../registry.hpp"
+#include "level_store.hpp"
 
 #include <leveldb/cache.h>
 #include <leveldb/db.h>
@@ -13,24 +13,17 @@
 namespace kvdb::bench {
 namespace {
 
-leveldb::Slice slice_of(std::string_view view)
-{
-    return {view.data(), view.size()};
-}
+struct leveldb_api {
+    using db = leveldb::DB;
+    using slice = leveldb::Slice;
+    using batch = leveldb::WriteBatch;
+    using iterator = leveldb::Iterator;
+    using read_options = leveldb::ReadOptions;
+    using write_options = leveldb::WriteOptions;
+    static constexpr const char* name = "LevelDB";
+};
 
-std::string_view view_of(const leveldb::Slice& slice)
-{
-    return {slice.data(), slice.size()};
-}
-
-void require(const leveldb::Status& status)
-{
-    if (!status.ok()) {
-        throw std::runtime_error("LevelDB: " + status.ToString());
-    }
-}
-
-class leveldb_store {
+class leveldb_store : public level_store<leveldb_api> {
 public:
     static description about()
     {
@@ -61,41 +54,15 @@ public:
         write_.sync = how.durable;
     }
 
-    bool get(std::string_view key, std::string& value) { return database_->Get(read_, slice_of(key), &value).ok(); }
-    void set(std::string_view key, std::string_view value)
-    {
-        require(database_->Put(write_, slice_of(key), slice_of(value)));
-    }
-    void multi_set(std::span<const entry> entries)
-    {
-        leveldb::WriteBatch batch;
-        for (const auto& [key, value] : entries) {
-            batch.Put(slice_of(key), slice_of(value));
-        }
-        require(database_->Write(write_, &batch));
-    }
-    bool erase(std::string_view key)
-    {
-        require(database_->Delete(write_, slice_of(key)));
-        return true;
-    }
+    ~leveldb_store() { database_.reset(); }  // before what it uses
+    leveldb_store(const leveldb_store&) = delete;
+    leveldb_store& operator=(const leveldb_store&) = delete;
 
-    template <class Visitor>
-    void scan(Visitor&& visit)
-    {
-        const std::unique_ptr<leveldb::Iterator> at(database_->NewIterator(read_));
-        for (at->SeekToFirst(); at->Valid(); at->Next()) {
-            visit(view_of(at->key()), view_of(at->value()));
-        }
-    }
     void flush() { database_->CompactRange(nullptr, nullptr); }
 
 private:
     std::unique_ptr<leveldb::Cache> cache_;
     std::unique_ptr<const leveldb::FilterPolicy> filter_;
-    std::unique_ptr<leveldb::DB> database_;
-    leveldb::ReadOptions read_;
-    leveldb::WriteOptions write_;
 };
 
 const registration leveldb_contestant(80, make_contestant<leveldb_store>);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "../contestant_of.hpp"
 #include "../registry.hpp"
+#include "level_store.hpp"
 
 #include <rocksdb/db.h>
 #include <rocksdb/version.h>
@@ -10,19 +10,17 @@
 namespace kvdb::bench {
 namespace {
 
-rocksdb::Slice slice_of(std::string_view view)
-{
-    return {view.data(), view.size()};
-}
+struct rocksdb_api {
+    using db = rocksdb::DB;
+    using slice = rocksdb::Slice;
+    using batch = rocksdb::WriteBatch;
+    using iterator = rocksdb::Iterator;
+    using read_options = rocksdb::ReadOptions;
+    using write_options = rocksdb::WriteOptions;
+    static constexpr const char* name = "RocksDB";
+};
 
-void require(const rocksdb::Status& status)
-{
-    if (!status.ok()) {
-        throw std::runtime_error("RocksDB: " + status.ToString());
-    }
-}
-
-class rocksdb_store {
+class rocksdb_store : public level_store<rocksdb_api> {
 public:
     static description about()
     {
@@ -58,7 +56,6 @@ public:
     /// Without a log, what is not flushed is gone.
     ~rocksdb_store() { static_cast<void>(database_->Flush(rocksdb::FlushOptions())); }
 
-    bool get(std::string_view key, std::string& value) { return database_->Get(read_, slice_of(key), &value).ok(); }
     void multi_get(key_batch keys, value_batch values)
     {
         std::vector<rocksdb::Slice> slices(keys.size());
@@ -79,42 +76,11 @@ public:
             }
         }
     }
-    void set(std::string_view key, std::string_view value)
-    {
-        require(database_->Put(write_, slice_of(key), slice_of(value)));
-    }
-    void multi_set(std::span<const entry> entries)
-    {
-        rocksdb::WriteBatch batch;
-        for (const auto& [key, value] : entries) {
-            require(batch.Put(slice_of(key), slice_of(value)));
-        }
-        require(database_->Write(write_, &batch));
-    }
-    bool erase(std::string_view key)
-    {
-        require(database_->Delete(write_, slice_of(key)));
-        return true;
-    }
-
-    template <class Visitor>
-    void scan(Visitor&& visit)
-    {
-        const std::unique_ptr<rocksdb::Iterator> at(database_->NewIterator(read_));
-        for (at->SeekToFirst(); at->Valid(); at->Next()) {
-            visit(at->key().ToStringView(), at->value().ToStringView());
-        }
-    }
     void flush()
     {
         require(database_->Flush(rocksdb::FlushOptions()));
         require(database_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr));
     }
-
-private:
-    std::unique_ptr<rocksdb::DB> database_;
-    rocksdb::ReadOptions read_;
-    rocksdb::WriteOptions write_;
 };
 
 const registration rocksdb_contestant(90, make_contestant<rocksdb_store>);

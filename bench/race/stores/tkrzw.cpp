@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "../contestant_of.hpp"
 #include "../registry.hpp"
+#include "one_by_one.hpp"
 
 #include <tkrzw_dbm_hash.h>
 
@@ -28,7 +28,7 @@ private:
     Visitor& visit_;
 };
 
-class tkrzw_store {
+class tkrzw_store : public one_by_one<tkrzw_store> {
 public:
     static description about()
     {
@@ -53,18 +53,6 @@ public:
     ~tkrzw_store() { database_.Close(); }
 
     bool get(std::string_view key, std::string& value) { return database_.Get(key, &value).IsOK(); }
-    void set(std::string_view key, std::string_view value)
-    {
-        require(database_.Set(key, value));
-        sync_if_durable();
-    }
-    void multi_set(std::span<const entry> entries)
-    {
-        for (const auto& [key, value] : entries) {
-            require(database_.Set(key, value));
-        }
-        sync_if_durable();
-    }
     bool erase(std::string_view key) { return database_.Remove(key).IsOK(); }
     template <class Visitor>
     void scan(Visitor&& visit)
@@ -75,6 +63,9 @@ public:
     void flush() { require(database_.Synchronize(false)); }
 
 private:
+    friend one_by_one<tkrzw_store>;
+
+    void put(std::string_view key, std::string_view value) { require(database_.Set(key, value)); }
     void sync_if_durable()
     {
         if (durable_) {

@@ -22,7 +22,7 @@ inline constexpr std::uint64_t fixed_seed = 0x6b766462;
 
 /// Inputs are small, and so is their journal.
 inline const bool small_journals = [] {
-    test_journal_policy = {4 * 1'024, 0, 1};
+    test_policy<journal_policy> = {4 * 1'024, 0, 1};
     return true;
 }();
 

@@ -15,6 +15,7 @@
 #ifndef KVDB_DATABASE_JOURNAL_HPP
 #define KVDB_DATABASE_JOURNAL_HPP
 
+#include "base/policy.hpp"
 #include "io/file.hpp"
 #include "io/flush_hook.hpp"
 #include "log/walk.hpp"
@@ -40,18 +41,6 @@ struct journal_policy {
     std::size_t least_ranges = 2;
 #endif
 };
-#ifdef KVDB_TEST_HOOKS
-inline journal_policy test_journal_policy;
-inline const journal_policy& current_journal_policy() noexcept
-{
-    return test_journal_policy;
-}
-#else
-inline constexpr journal_policy current_journal_policy() noexcept
-{
-    return {};
-}
-#endif
 
 class journal {
 public:

@@ -37,7 +37,7 @@ constexpr std::uint64_t least_share = 8;             // an eighth of an extent's
 /// factor of 1.4 of what lives, and with what waits in limbo of 1.7.
 bool cleaner::crowded() const noexcept
 {
-    return mine_.dead_bytes > mine_.live_bytes / 8 * 3 + current_cleaning_policy().dead_slack;
+    return mine_.dead_bytes > mine_.live_bytes / 8 * 3 + current_policy<cleaning_policy>().dead_slack;
 }
 
 bool cleaner::release_due() const noexcept
@@ -46,7 +46,7 @@ bool cleaner::release_due() const noexcept
         return mine_.limbo != 0;  // costs no flush
     }
     // A checkpoint flushes the whole file, and serves all shards.
-    const std::uint64_t slack = current_cleaning_policy().limbo_slack;
+    const std::uint64_t slack = current_policy<cleaning_policy>().limbo_slack;
     return mine_.limbo_bytes > mine_.live_bytes / 4 + slack ||
            (blocked_ && mine_.dead_bytes > mine_.live_bytes / 2 + slack);
 }
@@ -55,7 +55,7 @@ bool cleaner::keep_up(std::uint64_t bytes) noexcept
 {
     try {
         if (mine_.emptying != 0 || crowded()) {
-            const bool haste = mine_.dead_bytes > mine_.live_bytes / 2 + current_cleaning_policy().dead_slack;
+            const bool haste = mine_.dead_bytes > mine_.live_bytes / 2 + current_policy<cleaning_policy>().dead_slack;
             work(std::min(bytes * (haste ? per_byte_in_haste : per_byte), most_in_haste));
         }
     } catch (const error&) {

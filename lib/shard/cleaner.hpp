@@ -25,6 +25,7 @@
 #ifndef KVDB_SHARD_CLEANER_HPP
 #define KVDB_SHARD_CLEANER_HPP
 
+#include "base/policy.hpp"
 #include "shard/writer.hpp"
 
 #include <array>
@@ -40,18 +41,6 @@ struct cleaning_policy {
     std::uint64_t dead_slack = 4 * 1024;
     std::uint64_t limbo_slack = 32 * 1024;
 };
-#ifdef KVDB_TEST_HOOKS
-inline cleaning_policy test_cleaning_policy;
-inline const cleaning_policy& current_cleaning_policy() noexcept
-{
-    return test_cleaning_policy;
-}
-#else
-inline constexpr cleaning_policy current_cleaning_policy() noexcept
-{
-    return {};
-}
-#endif
 
 class cleaner {
 public:

@@ -47,10 +47,10 @@ struct churn_fixture : store_fixture {
     std::uint64_t version = 0;
     std::uint64_t oldest = 0;
 
-    churn_fixture() { shard::test_cleaning_policy = {256, 1'024}; }
+    churn_fixture() { test_policy<shard::cleaning_policy> = {256, 1'024}; }
     churn_fixture(const churn_fixture&) = delete;
     churn_fixture& operator=(const churn_fixture&) = delete;
-    ~churn_fixture() { shard::test_cleaning_policy = {}; }
+    ~churn_fixture() { test_policy<shard::cleaning_policy> = {}; }
 
     void set(database& db, std::uint64_t key, std::size_t size)
     {
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(recoveries_in_between)
     options how = with_shards(1);
     auto db = open(how);
     for (int round = 0; round < (sanitized ? 40 : 150); ++round) {
-        shard::test_cleaning_policy = policies[source.below(std::size(policies))];
+        test_policy<shard::cleaning_policy> = policies[source.below(std::size(policies))];
         const std::uint64_t span = 20 + source.below(200);
         const std::uint64_t steps = 50 + source.below(400);
         for (std::uint64_t i = 0; i < steps; ++i) {

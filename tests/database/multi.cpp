@@ -337,7 +337,8 @@ BOOST_AUTO_TEST_CASE(with_a_private_index)
 
 BOOST_AUTO_TEST_CASE(one_commit_for_all)
 {
-    shard::test_cleaning_policy = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};  // its checkpoints flush as well
+    test_policy<shard::cleaning_policy> = {std::uint64_t{1} << 40,
+                                           std::uint64_t{1} << 40};  // its checkpoints flush as well
     auto db = open(with_shards(16));
     contents model;
     for (std::uint64_t round = 0; round < 20; ++round) {
@@ -351,7 +352,7 @@ BOOST_AUTO_TEST_CASE(one_commit_for_all)
         BOOST_TEST(flushes == 1U);
         some.apply_to(model);
     }
-    shard::test_cleaning_policy = {};
+    test_policy<shard::cleaning_policy> = {};
     std::filesystem::copy_file(file, folder / "copy.kvdb");
     expect_all(database::open(folder / "copy.kvdb"), model);
 }

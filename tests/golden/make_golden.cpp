@@ -193,7 +193,7 @@ void committed(database& db, contents& model)
 
 void add_journaled(album& pages)
 {
-    test_journal_policy = {4 * 1'024, 0, 1};
+    test_policy<journal_policy> = {4 * 1'024, 0, 1};
     contents model;
     image made = pages.make(1, true, committed, model);
     pages.keep("journal-1", made, "with a journal, closed", &model);
@@ -215,7 +215,7 @@ void add_journaled(album& pages)
         pages.keep("journaled-" + std::to_string(shards), made,
                    "copied while in use; what the journal holds is missing in the log", &model);
     }
-    test_journal_policy = {};
+    test_policy<journal_policy> = {};
 }
 
 /// With a checkpoint before the last `count` of many overwrites.

@@ -19,7 +19,7 @@ BOOST_FIXTURE_TEST_SUITE(cleaning, store_fixture)
 /// carried on from the second into an extent that commits do flush, would be all that the medium has of the two.
 BOOST_AUTO_TEST_CASE(an_acknowledged_value_outlives_those_that_replaced_it)
 {
-    shard::test_cleaning_policy = {0, std::uint64_t{1} << 30};
+    test_policy<shard::cleaning_policy> = {0, std::uint64_t{1} << 30};
     medium below(file);
     auto db = open(with_shards(1));
     const auto hot = [&](std::uint64_t i, durability how) {
@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(an_acknowledged_value_outlives_those_that_replaced_it)
         const auto recovered = database::open(copy);
         BOOST_REQUIRE(recovered.contains("key"));
     }
-    shard::test_cleaning_policy = {};
+    test_policy<shard::cleaning_policy> = {};
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -28,11 +28,11 @@ struct journal_fixture : store_fixture {
     journal_fixture()
     {
         how.max_handles = 8;
-        test_journal_policy = {8 * 1'024, 0, 1};
+        test_policy<journal_policy> = {8 * 1'024, 0, 1};
     }
     journal_fixture(const journal_fixture&) = delete;
     journal_fixture& operator=(const journal_fixture&) = delete;
-    ~journal_fixture() { test_journal_policy = {}; }
+    ~journal_fixture() { test_policy<journal_policy> = {}; }
 
     /// What a reader of the medium finds.
     [[nodiscard]] contents on_the_medium(const medium& below) const
@@ -158,14 +158,14 @@ BOOST_AUTO_TEST_CASE(words_without_meaning_in_a_clean_file)
 /// None is made while somebody has the locks for space: no commit waits for the sake of a journal.
 BOOST_AUTO_TEST_CASE(is_not_waited_for)
 {
-    test_journal_policy = {8 * 1'024, ~std::uint64_t{0}, 1};
+    test_policy<journal_policy> = {8 * 1'024, ~std::uint64_t{0}, 1};
     auto db = open(how);
     for (std::uint64_t i = 0; i < 200; ++i) {
         db.set(numbered_key(i), telling_value(i, 1));
     }
     db.sync();
     BOOST_TEST(db.stats().journal_bytes == 0U);
-    test_journal_policy = {8 * 1'024, 0, 1};
+    test_policy<journal_policy> = {8 * 1'024, 0, 1};
     child grower([&] {
         auto mine = open(how);
         test_crash_hook = stop_while_growing;

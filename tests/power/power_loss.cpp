@@ -113,10 +113,10 @@ public:
         // one that lasts for longer.
         constexpr journal_policy policies[] = {
             {0, ~std::uint64_t{0}, 1}, {4 * 1'024, 0, 1}, {4 * 1'024, 0, 2}, {64 * 1'024, 0, 1}};
-        test_journal_policy = policies[source_.below(std::size(policies))];
+        test_policy<journal_policy> = policies[source_.below(std::size(policies))];
         // As it is, and at every opportunity.
         constexpr shard::cleaning_policy eager[] = {{}, {0, 0}, {0, 2'000}};
-        shard::test_cleaning_policy = eager[source_.below(std::size(eager))];
+        test_policy<shard::cleaning_policy> = eager[source_.below(std::size(eager))];
         test_crash_hook = on_point;
         db_ = database::open(file_, how);
     }

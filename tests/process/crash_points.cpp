@@ -112,7 +112,7 @@ struct crash_fixture : store_fixture {
     ~crash_fixture()
     {
         test_crash_hook = nullptr;
-        test_journal_policy = {};
+        test_policy<journal_policy> = {};
     }
 
     void start_over()
@@ -306,7 +306,7 @@ BOOST_AUTO_TEST_CASE(the_repairer_dies_too)
 BOOST_AUTO_TEST_CASE(of_commits_with_a_small_journal)
 {
     constexpr std::uint64_t commits = 150;
-    test_journal_policy = {4 * 1'024, 0, 1};
+    test_policy<journal_policy> = {4 * 1'024, 0, 1};
     how.durable = durability::sync;
     const auto few = [&] {
         auto mine = open(how);

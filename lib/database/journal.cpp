@@ -57,7 +57,7 @@ std::optional<log::found_extent> journal::find_or_make() const
 /// stands on the medium, it flushes the whole file. No commit waits for the sake of a journal.
 void journal::make() const
 {
-    const journal_policy policy = current_policy<journal_policy>();
+    const auto policy = current_policy<journal_policy>();
     const format::superblock& file = all_.memory.superblock();
     const std::uint64_t size = load_acquire(file.state.file_size);
     const bool taken = load_relaxed(file.locks.growth) != 0 || load_relaxed(file.locks.allocator) != 0;
